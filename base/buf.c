@@ -1,0 +1,71 @@
+/* buf.c - growable bytes: what is not on the hot path. */
+#include "buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FIRST_CAP = 64 };
+
+void buf_free(struct buf *b)
+{
+    free(b->ptr);
+    *b = BUF_EMPTY;
+}
+
+void buf_grow(struct buf *b, size_t more)
+{
+    size_t need;
+    if (__builtin_add_overflow(b->len, more, &need) || __builtin_add_overflow(need, (size_t)1, &need))
+        need = SIZE_MAX; /* which xrealloc refuses */
+    if (need <= b->cap)
+        return;
+    size_t cap = b->cap > SIZE_MAX / 2 ? SIZE_MAX : b->cap * 2;
+    if (cap < FIRST_CAP)
+        cap = FIRST_CAP;
+    if (cap < need)
+        cap = need;
+    b->ptr = xrealloc(b->ptr, cap);
+    b->cap = cap;
+    b->ptr[b->len] = 0;
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    char *at = buf_room(b, FIRST_CAP);
+    int n = vsnprintf(at, FIRST_CAP, format, args);
+    if (n >= FIRST_CAP) {
+        at = buf_room(b, (size_t)n);
+        n = vsnprintf(at, (size_t)n + 1, format, again);
+    }
+    buf_added(b, n > 0 ? (size_t)n : 0);
+    va_end(again);
+    va_end(args);
+}
+
+char *buf_take(struct buf *b)
+{
+    char *text = b->ptr ? b->ptr : xstrdup("");
+    *b = BUF_EMPTY;
+    return text;
+}
+
+void buf_u64(struct buf *b, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    buf_append(b, digits + at, sizeof digits - at);
+}
+
+void buf_i64(struct buf *b, int64_t n)
+{
+    if (n < 0)
+        buf_char(b, '-');
+    buf_u64(b, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}
