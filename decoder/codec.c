@@ -1,0 +1,179 @@
+/* codec.c - from a column to its codec, and from a cell to its value. */
+#include "codec.h"
+
+#include "types_preset.h"
+
+enum { FIRST_USER_OID = 16384 };
+
+static const struct type_rule *const FAMILIES[] = {
+    type_rules_number,   type_rules_numeric, type_rules_time,
+    type_rules_interval, type_rules_text,    type_rules_shape,
+};
+
+/* Ranges go by the names of the builtin ones; one that a user made under the same name in another schema is
+ * not it. */
+static bool is_plain(const struct type *type)
+{
+    return type->kind == 'b' || (type->kind == 'r' && type->oid < FIRST_USER_OID);
+}
+
+static const struct type_rule *rule_by_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof FAMILIES / sizeof *FAMILIES; i++)
+        for (const struct type_rule *rule = FAMILIES[i]; rule->name; rule++)
+            if (strcmp(rule->name, name) == 0)
+                return rule;
+    return NULL;
+}
+
+static const struct type_rule *rule_of(const struct type *type)
+{
+    if (type->kind == 'e')
+        return &type_rule_enum;
+    if (type->element != 0 && type->name[0] == '_')
+        return &type_rule_array;
+    return is_plain(type) ? rule_by_name(type->name) : NULL;
+}
+
+/* The codec with its schema, which is not optional unless the rule's shape is always so; NULL: left out. */
+static struct codec *codec_build(const struct codec *like, struct schema **schema, struct arena *a)
+{
+    const struct type_rule *rules[] = {rule_of(like->type),
+                                       like->modes->include_unknown ? &type_rule_unknown : NULL};
+    for (int i = 0; i < 2; i++) {
+        if (!rules[i])
+            continue;
+        struct codec *c = arena_alloc(a, sizeof *c);
+        struct schema *s = arena_zero(a, sizeof *s);
+        *c = *like;
+        c->rule = rules[i];
+        c->schema = s;
+        if (c->rule->shape(c, s, a)) {
+            *schema = s;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+bool codec_make(const struct column *column, const struct types *types, const struct type_modes *modes,
+                struct arena *a, const struct codec **out, struct err *e)
+{
+    struct codec like = {
+        .typmod = column->typmod,
+        .precision = -1,
+        .scale = -1,
+        .not_null = column->not_null,
+        .modes = modes,
+        .types = types,
+    };
+    const struct type *declared = types_find(types, column->type_oid);
+    like.type = types_root(types, column->type_oid, &like.typmod, &like.not_null);
+    if (!declared || !like.type)
+        return err_set(e, ERR_DATA, "type with oid %u of column \"%s\" is not in the catalogue",
+                       column->type_oid, column->name);
+    struct schema *schema;
+    struct codec *c = codec_build(&like, &schema, a);
+    *out = c;
+    if (!c)
+        return true;
+    schema->optional |= !c->not_null;
+    struct value preset;
+    if (column->preset && types_preset(c, declared, column->preset, a, &preset)) {
+        struct value *kept = arena_alloc(a, sizeof *kept);
+        *kept = preset;
+        schema->preset = kept;
+    }
+    return true;
+}
+
+const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct codec *outer, struct arena *a)
+{
+    const struct type *type = types_find(outer->types, oid);
+    if (!type || type->kind == 'd')
+        return NULL;
+    struct codec like = {
+        .type = type,
+        .typmod = typmod,
+        .precision = -1,
+        .scale = -1,
+        .modes = outer->modes,
+        .types = outer->types,
+    };
+    struct schema *schema;
+    struct codec *c = codec_build(&like, &schema, a);
+    if (c)
+        schema->optional = true;
+    return c;
+}
+
+bool codec_value(const struct codec *c, struct slice text, struct arena *a, struct value *out, struct err *e)
+{
+    if (!c->rule->value(c, text, a, out, e))
+        return false;
+    if (out->kind == VALUE_NULL)
+        codec_absent(c, a, out);
+    return true;
+}
+
+bool codec_write(const struct codec *c, struct slice text, struct buf *b, struct arena *scratch,
+                 const struct json_style *style, struct err *e)
+{
+    if (c->rule->write)
+        return c->rule->write(c, text, b, style, e);
+    struct value v;
+    if (!codec_value(c, text, scratch, &v, e))
+        return false;
+    value_json(b, c->schema, &v, style);
+    return true;
+}
+
+static struct value absent_by_type(enum schema_type type)
+{
+    switch (type) {
+    case SCHEMA_BOOLEAN:
+        return value_bool(false);
+    case SCHEMA_INT8:
+    case SCHEMA_INT16:
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+        return value_int(0);
+    case SCHEMA_FLOAT32:
+    case SCHEMA_FLOAT64:
+        return value_real(0);
+    case SCHEMA_STRING:
+        return value_string(SLICE(""));
+    case SCHEMA_BYTES:
+        return value_bytes(SLICE(""));
+    case SCHEMA_ARRAY:
+    case SCHEMA_MAP:
+        return value_list(NULL, 0);
+    case SCHEMA_STRUCT:
+        break;
+    }
+    return value_null();
+}
+
+void codec_absent(const struct codec *c, struct arena *a, struct value *out)
+{
+    *out = value_null();
+    if (!c->not_null)
+        return;
+    if (c->schema->preset)
+        *out = *c->schema->preset;
+    else if (c->rule->absent)
+        c->rule->absent(c, a, out);
+    else
+        *out = absent_by_type(c->schema->type);
+}
+
+void codec_unavailable(const struct codec *c, struct arena *a, struct value *out)
+{
+    *out = value_null();
+    if (c->rule->unavailable)
+        c->rule->unavailable(c, a, out);
+    else if (c->schema->type == SCHEMA_STRING)
+        *out = value_string(c->modes->placeholder);
+    else if (c->schema->type == SCHEMA_BYTES)
+        *out = value_bytes(c->modes->placeholder);
+}
