@@ -1,0 +1,528 @@
+/* hub.c - what the other threads leave for the web thread, and how that takes it.
+ *
+ * Producers append notes to the inbox and wake the web thread once; it takes the whole list in one go. An inbox that
+ * grows beyond a window's size, because the web thread does not get to run, loses its oldest changes as the window
+ * would: subscriptions are reset, nobody waits. */
+#include "hub_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "xmalloc.h"
+
+struct table_note {
+    struct note note;
+    struct hub_table *table;
+    struct shape shape;
+};
+
+struct epoch_note {
+    struct note note; /* NOTE_EPOCH, NOTE_END */
+    struct source *source;
+    char *epoch;
+    lsn_t start, reached; /* the position that the stream before it had reached */
+};
+
+struct hub *hub_new(const struct hub_options *options)
+{
+    struct hub *h = xcalloc(1, sizeof(*h));
+    h->options = *options;
+    h->options.window_bytes = options->window_bytes ? options->window_bytes : (size_t)64 << 20;
+    h->options.message_bytes = options->message_bytes ? options->message_bytes : (size_t)1 << 20;
+    h->options.max_subscriptions = options->max_subscriptions ? options->max_subscriptions : 100;
+    h->options.rate = options->rate ? options->rate : 100;
+    h->options.heartbeat_ms = options->heartbeat_ms ? options->heartbeat_ms : 15000;
+    pthread_mutex_init(&h->mutex, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->readers, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    h->inbox_end = &h->inbox;
+    h->tables = map_new();
+    TAILQ_INIT(&h->requests);
+    TAILQ_INIT(&h->encoded);
+    h->next_seq = 1;
+    return h;
+}
+
+static void shape_clear(struct shape *s)
+{
+    for (size_t i = 0; i < s->n_columns; i++) {
+        free((char *)s->columns[i].name);
+        free((char *)s->columns[i].type);
+    }
+    free(s->columns);
+    free(s->key);
+    *s = (struct shape){0};
+}
+
+static void note_free(struct note *n)
+{
+    if (n->kind == NOTE_TABLE)
+        shape_clear(&((struct table_note *)n)->shape);
+    else if (n->kind != NOTE_CHANGE)
+        free(((struct epoch_note *)n)->epoch);
+    free(n);
+}
+
+static void tables_free(struct hub *h)
+{
+    size_t at = 0;
+    struct slice key;
+    void *value;
+    while (map_next(h->tables, &at, &key, &value)) {
+        struct hub_table *t = value;
+        shape_clear(&t->shape);
+        free(t->name);
+        free(t);
+    }
+    map_free(h->tables);
+}
+
+void hub_free(struct hub *h)
+{
+    if (!h)
+        return;
+    for (struct note *n = h->inbox, *next; n; n = next) {
+        next = n->next;
+        note_free(n);
+    }
+    log_free(h);
+    requests_free(h);
+    tables_free(h);
+    for (size_t i = 0; i < h->n_sources; i++) {
+        free(h->sources[i]->name);
+        free(h->sources[i]->epoch);
+        free(h->sources[i]);
+    }
+    free(h->sources);
+    pthread_cond_destroy(&h->readers);
+    pthread_mutex_destroy(&h->mutex);
+    free(h);
+}
+
+void hub_set_wake(struct hub *h, void (*wake)(void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&h->mutex);
+    h->wake = wake;
+    h->wake_ctx = ctx;
+    h->woken = false;
+    if (h->inbox)
+        hub_wake_locked(h);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void hub_wake_locked(struct hub *h)
+{
+    if (h->woken || !h->wake)
+        return;
+    h->woken = true;
+    h->wake(h->wake_ctx);
+}
+
+/* ---- pipeline threads ---- */
+
+int hub_source(struct hub *h, const char *name)
+{
+    pthread_mutex_lock(&h->mutex);
+    size_t i = 0;
+    while (i < h->n_sources && strcmp(h->sources[i]->name, name) != 0)
+        i++;
+    if (i == h->n_sources) {
+        struct source *s = xcalloc(1, sizeof(*s));
+        s->number = (int)i;
+        s->name = xstrdup(name);
+        s->next = h->source_list;
+        h->source_list = s;
+        h->sources = xrealloc(h->sources, (i + 1) * sizeof(*h->sources));
+        h->sources[h->n_sources++] = s;
+    }
+    pthread_mutex_unlock(&h->mutex);
+    return (int)i;
+}
+
+static void inbox_put(struct hub *h, struct note *n, size_t bytes)
+{
+    n->next = NULL;
+    *h->inbox_end = n;
+    h->inbox_end = &n->next;
+    h->inbox_bytes += bytes;
+    hub_wake_locked(h);
+}
+
+static void epoch_put(struct hub *h, int source, enum note_kind kind, const char *epoch, lsn_t start)
+{
+    struct epoch_note *n = xcalloc(1, sizeof(*n));
+    n->note.kind = kind;
+    n->epoch = epoch ? xstrdup(epoch) : NULL;
+    n->start = start;
+    pthread_mutex_lock(&h->mutex);
+    n->source = h->sources[source];
+    n->reached = n->source->position_in;
+    n->source->position_in = 0;
+    inbox_put(h, &n->note, 0);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void hub_epoch(struct hub *h, int source, const char *epoch, lsn_t start)
+{
+    epoch_put(h, source, NOTE_EPOCH, epoch, start);
+}
+
+void hub_source_end(struct hub *h, int source)
+{
+    epoch_put(h, source, NOTE_END, NULL, 0);
+}
+
+static struct hub_table *table_find(struct hub *h, int source, const char *name)
+{
+    char *key = xasprintf("%d/%s", source, name);
+    struct hub_table *t = map_get(h->tables, slice_of(key));
+    if (!t) {
+        t = xcalloc(1, sizeof(*t));
+        t->source = h->sources[source];
+        t->name = xstrdup(name);
+        map_set(h->tables, slice_of(key), t);
+    }
+    free(key);
+    return t;
+}
+
+struct hub_table *hub_table_set(struct hub *h, int source, const struct hub_table_info *info)
+{
+    struct table_note *n = xcalloc(1, sizeof(*n));
+    n->note.kind = NOTE_TABLE;
+    n->shape = (struct shape){info->n_columns, info->n_key, xcalloc(info->n_columns, sizeof(struct hub_column)),
+                              xcalloc(info->n_key, sizeof(uint16_t))};
+    for (size_t i = 0; i < info->n_columns; i++)
+        n->shape.columns[i] =
+            (struct hub_column){xstrdup(info->columns[i].name), xstrdup(info->columns[i].type)};
+    if (info->n_key)
+        memcpy(n->shape.key, info->key, info->n_key * sizeof(uint16_t));
+    pthread_mutex_lock(&h->mutex);
+    n->table = table_find(h, source, info->name);
+    n->table->width = info->n_columns;
+    inbox_put(h, &n->note, 0);
+    struct hub_table *t = n->table;
+    pthread_mutex_unlock(&h->mutex);
+    return t;
+}
+
+/* A value that no message could hold is not kept: it would be left out of every one. */
+static size_t cells_size(const struct slice *cells, size_t n, uint32_t *lengths, size_t most)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        lengths[i] = !cells[i].ptr          ? LENGTH_UNKNOWN
+                     : cells[i].len >= most ? LENGTH_OMITTED
+                                            : (uint32_t)cells[i].len;
+        total += lengths[i] < LENGTH_OMITTED ? lengths[i] : 0;
+    }
+    return total;
+}
+
+static char *cells_copy(char *to, const struct slice *cells, size_t n, const uint32_t *lengths)
+{
+    for (size_t i = 0; i < n; i++)
+        if (lengths[i] < LENGTH_OMITTED) {
+            memcpy(to, cells[i].ptr, cells[i].len);
+            to += cells[i].len;
+        }
+    return to;
+}
+
+static struct entry *entry_new(const struct hub_change *c, size_t most)
+{
+    uint32_t lengths[2 * COLUMNS_MAX];
+    size_t width = c->table->width, n_row = c->row ? width : 0, n_old = c->old ? width : 0;
+    size_t bytes = cells_size(c->row, n_row, lengths, most) + cells_size(c->old, n_old, lengths + n_row, most);
+    size_t size = sizeof(struct entry) + (n_row + n_old) * sizeof(uint32_t) + bytes;
+    struct entry *e = xmalloc(size);
+    *e = (struct entry){
+        .note.kind = NOTE_CHANGE, .table = (struct hub_table *)c->table, .pos = {c->commit_lsn, c->ordinal + 1},
+        .ts_ms = c->ts_ms, .size = size, .xid = c->xid, .n_columns = (uint32_t)width, .op = c->op,
+        .has_row = c->row, .has_old = c->old};
+    memcpy(e->lengths, lengths, (n_row + n_old) * sizeof(uint32_t));
+    char *to = cells_copy((char *)(e->lengths + n_row + n_old), c->row, n_row, lengths);
+    cells_copy(to, c->old, n_old, lengths + n_row);
+    return e;
+}
+
+/* Gives up the oldest changes of an inbox that nobody empties. */
+static void inbox_shrink(struct hub *h)
+{
+    struct note **at = &h->inbox;
+    while (h->inbox_bytes > h->options.window_bytes && *at && (*at)->next) {
+        struct entry *e = (struct entry *)*at;
+        if (e->note.kind != NOTE_CHANGE) {
+            at = &(*at)->next;
+            continue;
+        }
+        h->inbox_bytes -= e->size;
+        e->table->source->dropped_in = e->pos;
+        *at = e->note.next;
+        free(e);
+    }
+}
+
+void hub_publish(struct hub *h, int source, const struct hub_change *change)
+{
+    struct entry *e = entry_new(change, h->options.message_bytes);
+    pthread_mutex_lock(&h->mutex);
+    inbox_put(h, &e->note, e->size);
+    inbox_shrink(h);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void hub_position(struct hub *h, int source, lsn_t lsn, int64_t lag_ms)
+{
+    pthread_mutex_lock(&h->mutex);
+    struct source *s = h->sources[source];
+    if (lsn > s->position_in)
+        s->position_in = lsn;
+    if (lag_ms >= 0)
+        s->lag_in = lag_ms;
+    hub_wake_locked(h);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void hub_stop(struct hub *h)
+{
+    pthread_mutex_lock(&h->mutex);
+    h->stopping = true;
+    pthread_cond_broadcast(&h->readers);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void hub_stats(struct hub *h, struct hub_stats *out)
+{
+    pthread_mutex_lock(&h->mutex);
+    *out = h->shown;
+    pthread_mutex_unlock(&h->mutex);
+}
+
+/* ---- the web thread ---- */
+
+void pos_append(struct buf *b, struct pos pos)
+{
+    buf_printf(b, "\"%016llX%08X\"", (unsigned long long)pos.lsn, pos.ordinal);
+}
+
+bool pos_parse(struct slice text, struct pos *out)
+{
+    *out = (struct pos){0};
+    for (size_t i = 0; i < POS_TEXT && text.len == POS_TEXT; i++) {
+        const char *digits = "0123456789ABCDEF", *digit = strchr(digits, text.ptr[i]);
+        if (!digit || !*digit)
+            return false;
+        if (i < 16)
+            out->lsn = out->lsn << 4 | (lsn_t)(digit - digits);
+        else
+            out->ordinal = out->ordinal << 4 | (uint32_t)(digit - digits);
+    }
+    return text.len == POS_TEXT;
+}
+
+struct pos source_pos(const struct source *s)
+{
+    struct pos streamed = {s->position, 0};
+    return pos_compare(s->last, streamed) > 0 ? s->last : streamed;
+}
+
+static void tables_reset(struct hub *h, const struct source *s, const char *reason)
+{
+    for (struct hub_table *t = h->table_list; t; t = t->next)
+        if (t->source == s)
+            table_reset(t, reason);
+}
+
+/* Nothing of what was before counts any more. */
+static void source_restart(struct hub *h, struct source *s, struct epoch_note *n, const char *reason)
+{
+    free(s->epoch);
+    s->epoch = n->epoch;
+    n->epoch = NULL;
+    s->position = 0;
+    s->last = (struct pos){0};
+    s->floor = (struct pos){n->start ? n->start : UINT64_MAX, 0};
+    tables_reset(h, s, reason);
+    log_drop_source(h, s);
+    for (struct hub_table *t = h->table_list; t; t = t->next)
+        if (t->source == s) {
+            t->floor = t->evicted = (struct pos){0};
+            t->n_evicted = 0;
+            t->reshaped = false;
+        }
+}
+
+static void take_epoch(struct hub *h, struct epoch_note *n)
+{
+    struct source *s = n->source;
+    bool same = s->epoch && strcmp(s->epoch, n->epoch) == 0;
+    if (same && s->position < n->reached)
+        s->position = n->reached;
+    if (!same)
+        source_restart(h, s, n, "epoch");
+    else if (n->start > source_pos(s).lsn)
+        source_restart(h, s, n, "retention");
+}
+
+static void take_end(struct hub *h, struct epoch_note *n)
+{
+    struct session *s;
+    LIST_FOREACH (s, &h->sessions, in_hub)
+        if (s->source == n->source)
+            session_end(s, CLOSE_GONE, "the connector was removed");
+    source_restart(h, n->source, n, "epoch");
+    for (struct hub_table *t = h->table_list; t; t = t->next)
+        if (t->source == n->source)
+            t->known = false;
+}
+
+static bool shape_same(const struct shape *a, const struct shape *b)
+{
+    if (a->n_columns != b->n_columns || a->n_key != b->n_key)
+        return false;
+    for (size_t i = 0; i < a->n_columns; i++)
+        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 ||
+            strcmp(a->columns[i].type, b->columns[i].type) != 0)
+            return false;
+    return a->n_key == 0 || memcmp(a->key, b->key, a->n_key * sizeof(*a->key)) == 0;
+}
+
+static void take_table(struct hub *h, struct table_note *n)
+{
+    struct hub_table *t = n->table;
+    if (shape_same(&t->shape, &n->shape)) {
+        t->known = true;
+        return;
+    }
+    if (t->shape.columns) {
+        table_reset(t, "schema");
+        log_drop_table(h, t);
+        t->floor = source_pos(t->source);
+        t->reshaped = true;
+    } else {
+        t->next = h->table_list;
+        h->table_list = t;
+    }
+    struct shape old = t->shape;
+    t->shape = n->shape;
+    n->shape = old;
+    t->known = true;
+}
+
+/* A stream that started again repeats what was not confirmed: that is here already. */
+static void take_change(struct hub *h, struct entry *e)
+{
+    struct source *s = e->table->source;
+    if (!s->epoch || pos_compare(e->pos, s->last) <= 0 || e->n_columns != e->table->shape.n_columns) {
+        free(e);
+        return;
+    }
+    s->last = e->pos;
+    if (s->position < e->pos.lsn)
+        s->position = e->pos.lsn;
+    h->stats.published++;
+    log_add(h, e);
+}
+
+static void take_note(struct hub *h, struct note *n)
+{
+    switch (n->kind) {
+    case NOTE_CHANGE:
+        take_change(h, (struct entry *)n);
+        return;
+    case NOTE_TABLE:
+        take_table(h, (struct table_note *)n);
+        break;
+    case NOTE_EPOCH:
+        take_epoch(h, (struct epoch_note *)n);
+        break;
+    case NOTE_END:
+        take_end(h, (struct epoch_note *)n);
+        break;
+    }
+    note_free(n);
+}
+
+/* Changes that the inbox could not keep are lost to everybody, as if the window had dropped them. */
+static void source_dropped(struct hub *h, struct source *s)
+{
+    log_warn("browsers lost their place in connector %s: its changes came faster than they could be taken",
+             s->name);
+    tables_reset(h, s, "slow");
+    log_drop_source(h, s);
+}
+
+static void source_advance(struct hub *h, struct source *s)
+{
+    if (s->epoch && s->position < s->reached)
+        s->position = s->reached;
+    for (struct hub_table *t = h->table_list; t && s->dropped.lsn; t = t->next)
+        if (t->source == s && pos_compare(t->floor, s->dropped) < 0)
+            t->floor = s->dropped;
+}
+
+/* Empties what the mutex guards into the web thread's own fields. */
+static struct note *inbox_take(struct hub *h, struct source **sources)
+{
+    pthread_mutex_lock(&h->mutex);
+    struct note *notes = h->inbox;
+    h->woken = false;
+    h->inbox = NULL;
+    h->inbox_end = &h->inbox;
+    h->inbox_bytes = 0;
+    *sources = h->source_list;
+    for (struct source *s = h->source_list; s; s = s->next) {
+        s->reached = s->position_in;
+        s->lag_ms = s->lag_in;
+        s->dropped = s->dropped_in;
+        s->dropped_in = (struct pos){0};
+    }
+    pthread_mutex_unlock(&h->mutex);
+    return notes;
+}
+
+static void stats_show(struct hub *h)
+{
+    h->stats.window_bytes = h->bytes;
+    pthread_mutex_lock(&h->mutex);
+    h->shown = h->stats;
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void hub_turn(struct hub *h)
+{
+    struct source *sources;
+    struct note *notes = inbox_take(h, &sources);
+    for (struct source *s = sources; s; s = s->next)
+        if (s->dropped.lsn)
+            source_dropped(h, s);
+    for (struct note *next; notes; notes = next) {
+        next = notes->next;
+        take_note(h, notes);
+    }
+    for (struct source *s = sources; s; s = s->next)
+        source_advance(h, s);
+    log_evict(h);
+    requests_turn(h);
+    stats_show(h);
+}
+
+void hub_tick(struct hub *h, int64_t now_ms)
+{
+    struct session *s;
+    LIST_FOREACH (s, &h->sessions, in_hub)
+        session_tick(s, now_ms);
+    stats_show(h);
+}
+
+void hub_end_sessions(struct hub *h, enum close_code code, const char *reason)
+{
+    struct session *s;
+    LIST_FOREACH (s, &h->sessions, in_hub)
+        session_end(s, code, reason);
+}

@@ -1,0 +1,206 @@
+/* hub_encode.c - changes as messages, written once for all subscribers of a channel.
+ *
+ * Messages of channels with several members are kept at the change, until a quarter of the window's size is used up by
+ * them. Others are written straight into the frame. */
+#include "hub_impl.h"
+
+#include <stdlib.h>
+
+#include "json.h"
+#include "xmalloc.h"
+
+struct cells {
+    struct slice row[COLUMNS_MAX], old[COLUMNS_MAX]; /* ptr NULL: not known; with a length: left out, too large */
+    bool omitted[COLUMNS_MAX];
+};
+
+static const char *cells_fill(struct slice *cells, bool *omitted, const char *at, const uint32_t *lengths, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        omitted[i] |= lengths[i] == LENGTH_OMITTED;
+        cells[i] = lengths[i] < LENGTH_OMITTED ? (struct slice){at, lengths[i]} : (struct slice){NULL, 0};
+        at += cells[i].len;
+    }
+    return at;
+}
+
+static void cells_of(struct cells *c, const struct entry *e)
+{
+    size_t n_row = e->has_row ? e->n_columns : 0, n_old = e->has_old ? e->n_columns : 0;
+    memset(c->omitted, 0, e->n_columns);
+    const char *at = (const char *)(e->lengths + n_row + n_old);
+    at = cells_fill(c->row, c->omitted, at, e->lengths, n_row);
+    cells_fill(c->old, c->omitted, at, e->lengths + n_row, n_old);
+}
+
+static void cell_append(struct buf *b, const char *name, struct slice value)
+{
+    json_comma(b);
+    json_string(b, slice_of(name));
+    buf_char(b, ':');
+    buf_slice(b, value);
+}
+
+static void object_append(struct buf *b, const struct shape *s, const uint16_t *indexes, size_t n,
+                          const struct slice *cells, const bool *omitted)
+{
+    buf_char(b, '{');
+    for (size_t i = 0; i < n; i++)
+        if (cells[indexes[i]].ptr && !(omitted && omitted[indexes[i]]))
+            cell_append(b, s->columns[indexes[i]].name, cells[indexes[i]]);
+    buf_char(b, '}');
+}
+
+/* The key's values, of the new row where it has them. */
+static void change_key(struct buf *b, const struct shape *s, const struct entry *e, const struct cells *c)
+{
+    if (s->n_key == 0 || !(e->has_row || e->has_old)) {
+        BUF_LIT(b, ",\"key\":null");
+        return;
+    }
+    BUF_LIT(b, ",\"key\":{");
+    for (size_t i = 0; i < s->n_key; i++) {
+        size_t at = s->key[i];
+        const struct slice *cell = e->has_row && c->row[at].ptr ? &c->row[at] : e->has_old ? &c->old[at] : NULL;
+        if (cell && cell->ptr)
+            cell_append(b, s->columns[at].name, *cell);
+    }
+    buf_char(b, '}');
+}
+
+static void change_old(struct buf *b, const struct channel *ch, const struct entry *e, const struct cells *c)
+{
+    const struct shape *s = &ch->table->shape;
+    if (ch->key.old == OLD_NONE)
+        return;
+    BUF_LIT(b, ",\"old\":");
+    if (!e->has_old)
+        BUF_LIT(b, "null");
+    else if (ch->key.old == OLD_KEY && s->n_key)
+        object_append(b, s, s->key, s->n_key, c->old, NULL);
+    else
+        object_append(b, s, ch->key.columns, ch->key.n_columns, c->old, c->omitted);
+}
+
+/* A list of columns, when it is not empty: those whose value is unchanged and not known, or those left out. */
+static void names_append(struct buf *b, const char *member, const struct channel *ch, const struct cells *c,
+                         bool omitted)
+{
+    bool any = false;
+    for (size_t i = 0; i < ch->key.n_columns; i++) {
+        size_t at = ch->key.columns[i];
+        if (omitted ? !c->omitted[at] : c->row[at].ptr || c->omitted[at])
+            continue;
+        if (!any)
+            buf_printf(b, ",\"%s\":[", member);
+        any = true;
+        json_comma(b);
+        json_string(b, slice_of(ch->table->shape.columns[at].name));
+    }
+    if (any)
+        buf_char(b, ']');
+}
+
+static void message_append(struct buf *b, const struct channel *ch, const struct entry *e, const struct cells *c)
+{
+    buf_printf(b, "{\"type\":\"change\",\"channel\":%llu,\"pos\":", (unsigned long long)ch->number);
+    pos_append(b, e->pos);
+    buf_printf(b, ",\"op\":\"%c\"", e->op);
+    change_key(b, &ch->table->shape, e, c);
+    BUF_LIT(b, ",\"row\":");
+    if (e->has_row)
+        object_append(b, &ch->table->shape, ch->key.columns, ch->key.n_columns, c->row, c->omitted);
+    else
+        BUF_LIT(b, "null");
+    change_old(b, ch, e, c);
+    buf_printf(b, ",\"ts_ms\":%lld", (long long)e->ts_ms);
+    if (e->has_row)
+        names_append(b, "unchanged", ch, c, false);
+    names_append(b, "omitted", ch, c, true);
+    buf_char(b, '}');
+}
+
+static size_t cell_weight(const struct entry *e, const struct cells *c, size_t at)
+{
+    return (e->has_row ? c->row[at].len : 0) + (e->has_old ? c->old[at].len : 0);
+}
+
+/* Leaves out the channel's largest column that is still there. False: there is none. */
+static bool omit_largest(const struct channel *ch, const struct entry *e, struct cells *c, size_t *freed)
+{
+    size_t largest = 0, weight = 0;
+    for (size_t i = 0; i < ch->key.n_columns; i++) {
+        size_t at = ch->key.columns[i];
+        if (!c->omitted[at] && cell_weight(e, c, at) > weight) {
+            weight = cell_weight(e, c, at);
+            largest = at;
+        }
+    }
+    if (weight == 0)
+        return false;
+    c->omitted[largest] = true;
+    *freed = weight;
+    return true;
+}
+
+static void change_write(struct hub *h, const struct channel *ch, const struct entry *e, struct buf *out)
+{
+    struct cells c;
+    cells_of(&c, e);
+    size_t start = out->len, most = h->options.message_bytes;
+    message_append(out, ch, e, &c);
+    for (bool more = true; more && out->len - start > most;) {
+        size_t excess = out->len - start - most, freed;
+        for (size_t sum = 0; sum < excess && (more = omit_largest(ch, e, &c, &freed));)
+            sum += freed;
+        out->len = start;
+        message_append(out, ch, e, &c);
+    }
+    h->stats.encoded++;
+}
+
+static void encoded_remove(struct hub *h, struct encoded *x)
+{
+    struct encoded **at = &x->entry->encoded;
+    while (*at != x)
+        at = &(*at)->next;
+    *at = x->next;
+    TAILQ_REMOVE(&h->encoded, x, by_age);
+    h->encoded_bytes -= sizeof(*x) + x->len;
+    free(x);
+}
+
+static void encoded_keep(struct hub *h, const struct channel *ch, struct entry *e, struct slice text)
+{
+    struct encoded *x = xmalloc(sizeof(*x) + text.len);
+    x->next = e->encoded;
+    x->entry = e;
+    x->channel = ch->number;
+    x->len = text.len;
+    memcpy(x->text, text.ptr, text.len);
+    e->encoded = x;
+    TAILQ_INSERT_TAIL(&h->encoded, x, by_age);
+    h->encoded_bytes += sizeof(*x) + x->len;
+    while (h->encoded_bytes > h->options.window_bytes / 4)
+        encoded_remove(h, TAILQ_FIRST(&h->encoded));
+}
+
+void encoded_free(struct hub *h, struct entry *e)
+{
+    while (e->encoded)
+        encoded_remove(h, e->encoded);
+}
+
+void change_append(struct hub *h, struct channel *channel, struct entry *e, struct buf *out)
+{
+    h->stats.sent++;
+    for (struct encoded *x = e->encoded; x; x = x->next)
+        if (x->channel == channel->number) {
+            buf_append(out, x->text, x->len);
+            return;
+        }
+    size_t start = out->len;
+    change_write(h, channel, e, out);
+    if (channel->members > 1)
+        encoded_keep(h, channel, e, (struct slice){out->ptr + start, out->len - start});
+}

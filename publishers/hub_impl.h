@@ -1,0 +1,304 @@
+/* hub_impl.h - the hub's inside, for hub*.c and session.c only.
+ *
+ * What `mutex` guards is said; everything else in these structs belongs to the web thread. Other threads leave notes in
+ * the inbox, in order; hub_turn takes them all at once, so the window needs no lock.
+ *
+ * A subscription is a cursor into the list of its table's changes. It is idle when it has seen all of them; the next
+ * change wakes it. A session sends the smallest sequence number of its cursors first, so changes of different tables
+ * come in commit order, and one that resumes far back catches up before the others go on. */
+#ifndef PUBLISHERS_HUB_IMPL_H
+#define PUBLISHERS_HUB_IMPL_H
+
+#include "buf.h"
+#include "map.h"
+#include "session.h"
+
+#include <pthread.h>
+#include <sys/queue.h>
+
+enum {
+    EVICTED_KEPT = 64,   /* transactions remembered behind the window, for each table */
+    POS_TEXT = 24,       /* characters of a position */
+    COLUMNS_MAX = 1664,  /* PostgreSQL's own limit of a target list; tables have at most 1600 */
+};
+
+/* A place in a source's history: (lsn, 0) is before everything that committed at lsn or later. */
+struct pos {
+    lsn_t lsn;
+    uint32_t ordinal;
+};
+
+static inline int pos_compare(struct pos a, struct pos b)
+{
+    if (a.lsn != b.lsn)
+        return a.lsn < b.lsn ? -1 : 1;
+    return (a.ordinal > b.ordinal) - (a.ordinal < b.ordinal);
+}
+
+enum note_kind { NOTE_CHANGE, NOTE_TABLE, NOTE_EPOCH, NOTE_END };
+
+struct note {
+    struct note *next;
+    enum note_kind kind;
+};
+
+/* A change. Its values stand one after the other behind the lengths: those of the row, then those of the old row. */
+struct entry {
+    struct note note; /* note.next: the next one in the window, too */
+    struct entry *next_same; /* of the same table */
+    struct hub_table *table;
+    struct encoded *encoded;
+    uint64_t seq;
+    struct pos pos;
+    int64_t ts_ms;
+    size_t size;
+    uint32_t xid, n_columns;
+    char op;
+    bool has_row, has_old;
+    uint32_t lengths[]; /* LENGTH_UNKNOWN, LENGTH_OMITTED */
+};
+
+#define LENGTH_UNKNOWN UINT32_MAX
+#define LENGTH_OMITTED (UINT32_MAX - 1)
+
+/* A change as the subscribers of one channel get it. */
+struct encoded {
+    TAILQ_ENTRY(encoded) by_age;
+    struct encoded *next; /* of the same entry */
+    struct entry *entry;
+    uint64_t channel;
+    size_t len;
+    char text[];
+};
+
+struct shape {
+    size_t n_columns, n_key;
+    struct hub_column *columns;
+    uint16_t *key;
+};
+
+LIST_HEAD(sub_list, sub);
+
+struct source {
+    struct source *next; /* the one that came before it; never changes */
+    int number;
+    char *name;
+    /* guarded by the mutex */
+    lsn_t position_in;
+    int64_t lag_in;
+    struct pos dropped_in; /* the newest change that the inbox had no room for */
+    /* the web thread's */
+    char *epoch;      /* NULL: not streaming yet, or gone */
+    lsn_t position;   /* everything that committed before it is here */
+    struct pos last;  /* of the newest change */
+    struct pos floor; /* every change behind it came into the window */
+    struct pos dropped;
+    lsn_t reached;    /* position_in as hub_turn found it */
+    int64_t lag_ms;
+};
+
+struct hub_table {
+    struct source *source;
+    char *name;
+    size_t width; /* columns of the newest shape: the source's thread's */
+    /* the web thread's */
+    struct hub_table *next; /* in the hub's list */
+    bool known;             /* it has a shape */
+    struct shape shape;
+    struct entry *first, *last;
+    struct pos floor;       /* changes up to here are gone, or had another shape */
+    bool reshaped;          /* that is why */
+    struct pos evicted;     /* the newest that the window dropped */
+    uint32_t evicted_xids[EVICTED_KEPT];
+    size_t n_evicted;       /* ever */
+    struct sub_list idle, busy;
+    LIST_HEAD(, channel) channels;
+};
+
+enum old_mode { OLD_KEY, OLD_FULL, OLD_NONE };
+
+/* What makes messages of two subscriptions the same. */
+struct channel_key {
+    const uint16_t *columns; /* ascending indexes */
+    size_t n_columns;
+    unsigned ops; /* bits of OP_LETTERS */
+    enum old_mode old;
+    unsigned copy; /* the n-th such subscription within its session: each has a channel of its own there */
+};
+
+#define OP_LETTERS "cudt"
+
+struct channel {
+    LIST_ENTRY(channel) in_table;
+    struct hub_table *table;
+    struct channel_key key; /* columns: owned */
+    uint64_t number;
+    size_t members;
+};
+
+struct visibility {
+    uint64_t xmin, xmax;
+    lsn_t insert_lsn, wait_lsn; /* wait_lsn: what the stream must reach */
+    size_t n_xip;
+    uint64_t xip[];
+};
+
+struct sub {
+    LIST_ENTRY(sub) in_session, in_table, in_snapshots;
+    struct session *session;
+    int64_t id;
+    struct channel *channel;
+    bool idle;
+    struct request *request;   /* NULL: no snapshot, or it is complete */
+    struct visibility *unseen; /* after a snapshot: changes that it saw are left out; NULL: none any more */
+    struct pos after;          /* changes up to here are left out */
+    struct entry *next;        /* may dangle when next_seq says that it was evicted */
+    uint64_t next_seq;
+    uint64_t count;            /* rows of the snapshot */
+};
+
+struct session {
+    LIST_ENTRY(session) in_hub;
+    struct hub *hub;
+    struct source *source;
+    char *client;
+    char name[17];
+    void (*want_write)(void *user), (*cut)(void *user);
+    void *user;
+    struct sub_list subs;
+    size_t n_subs;
+    struct buf control; /* messages that are not changes */
+    bool wanted, heartbeat_due;
+    int64_t wanted_ms, heartbeat_ms; /* when it asked to write; when the last heartbeat went */
+    int64_t second;     /* of the rate */
+    size_t received;    /* in that second */
+    enum close_code code;
+    char reason[120];
+    bool closed;        /* `closing` was gathered */
+};
+
+struct batch {
+    STAILQ_ENTRY(batch) link;
+    size_t n_rows, len;
+    char *omitted; /* JSON array, or NULL */
+    char text[];
+};
+
+enum request_state {
+    REQUEST_QUEUED,
+    REQUEST_TAKEN,
+    REQUEST_ASKING, /* rows_begin waits for the verdict */
+    REQUEST_READING,
+    REQUEST_ENDED,
+    REQUEST_FAILED,
+};
+
+/* A snapshot; guarded by the mutex, but for what never changes. */
+struct request {
+    TAILQ_ENTRY(request) link;
+    uint64_t id;
+    struct source *source;
+    char *table;
+    char **columns;
+    size_t n_columns;
+    enum request_state state;
+    bool cancelled;      /* the subscription is gone */
+    bool released;       /* the reader is done with it */
+    enum hub_verdict verdict;
+    unsigned tries;
+    struct visibility *visibility; /* replaced only after HUB_AGAIN */
+    STAILQ_HEAD(, batch) batches;
+    size_t bytes;
+    char *error;
+    bool retry;
+};
+
+struct hub {
+    struct hub_options options;
+    pthread_mutex_t mutex;
+    /* guarded by the mutex */
+    pthread_cond_t readers;
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+    bool woken, stopping;
+    struct note *inbox, **inbox_end;
+    size_t inbox_bytes;
+    struct source **sources; /* by number */
+    size_t n_sources;
+    struct source *source_list;
+    struct map *tables; /* "number/schema.table" */
+    TAILQ_HEAD(, request) requests;
+    uint64_t last_request;
+    struct hub_stats shown;
+    /* the web thread's */
+    struct hub_table *table_list;
+    struct entry *first, *last;
+    size_t bytes;
+    uint64_t next_seq, last_channel;
+    TAILQ_HEAD(, encoded) encoded;
+    size_t encoded_bytes;
+    LIST_HEAD(, session) sessions;
+    struct sub_list snapshots; /* subscriptions whose snapshot is not complete */
+    struct hub_stats stats;
+};
+
+/* hub.c */
+void hub_wake_locked(struct hub *h);
+void pos_append(struct buf *b, struct pos pos); /* quoted */
+bool pos_parse(struct slice text, struct pos *out);
+struct pos source_pos(const struct source *s); /* everything up to here was published */
+
+/* hub_log.c */
+void log_add(struct hub *h, struct entry *e);
+void log_evict(struct hub *h);
+void log_drop_table(struct hub *h, const struct hub_table *t);
+void log_drop_source(struct hub *h, const struct source *s);
+void log_free(struct hub *h);
+
+/* hub_encode.c */
+void change_append(struct hub *h, struct channel *channel, struct entry *e, struct buf *out);
+void encoded_free(struct hub *h, struct entry *e);
+
+/* hub_channel.c */
+struct channel *channel_get(struct hub *h, struct hub_table *t, const struct channel_key *key);
+void channel_leave(struct hub *h, struct channel *c);
+struct sub *sub_new(struct session *s, int64_t id, struct channel *channel);
+void sub_free(struct sub *sub);
+void sub_start(struct sub *sub, struct entry *from); /* the cursor; NULL: waits for the next change */
+void sub_reset(struct sub *sub, const char *reason);
+void table_reset(struct hub_table *t, const char *reason);
+bool sub_lost(const struct sub *sub); /* its cursor fell out of the window */
+
+/* hub_rows.c */
+void request_new(struct sub *sub);
+void request_drop(struct sub *sub);
+void snapshot_turn(struct sub *sub); /* of one that has a request; may free it */
+void requests_turn(struct hub *h);
+void requests_free(struct hub *h);
+bool rows_append(struct sub *sub, struct buf *out); /* the next batch as a message; false: none there */
+
+/* hub_split.c */
+bool json_item(struct slice *items, struct slice *item); /* cuts off the first of a,b,c; false: none left */
+/* Appends an object without its largest members, so that it has at most `most` bytes; names: ["a","b"] or nothing. */
+void row_shrink(struct buf *out, struct slice object, size_t most, struct buf *names);
+
+/* hub_visible.c */
+struct visibility *visibility_copy(const struct hub_visibility *v);
+bool visibility_sees(const struct visibility *v, uint32_t xid, lsn_t commit_lsn);
+bool visibility_in_order(const struct visibility *v, const struct hub_table *t);
+bool visibility_lost(const struct visibility *v, const struct hub_table *t); /* a change that it does not see is gone */
+struct pos visibility_pos(const struct visibility *v, const struct hub_table *t);
+
+/* hub_client.c */
+void client_message(struct session *s, struct slice text);
+
+/* session.c */
+void session_want(struct session *s);
+void session_tick(struct session *s, int64_t now_ms);
+void session_line(struct session *s);   /* begins a message in s->control */
+void session_error(struct session *s, int64_t id, const char *code, bool retry, const char *format, ...)
+    __attribute__((format(printf, 5, 6))); /* id -1: none */
+void columns_append(struct buf *b, const struct shape *shape, const uint16_t *indexes, size_t n); /* [{name,type}] */
+void key_append(struct buf *b, const struct shape *shape); /* [names] */
+
+#endif

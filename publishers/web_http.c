@@ -1,0 +1,246 @@
+/* web_http.c - requests in, replies out.
+ *
+ * A request without a body, or with `Content-Length: 0`, is answered at once: libwebsockets would wait for the body of a
+ * PUT that names no length, and that is what curl sends for Kafka Connect's pause and resume. */
+#include "web_impl.h"
+
+#include <stdlib.h>
+
+#include "json.h"
+
+enum { HEADER_BYTES = 8192, WRITE_BYTES = 65536 };
+
+/* ---- what handlers use ---- */
+
+void http_reply_header(struct http_reply *reply, const char *name, const char *value)
+{
+    size_t len = 0;
+    while ((unsigned char)value[len] >= 0x20 && value[len] != 0x7F)
+        len++;
+    buf_printf(&reply->headers, "%s:%c%.*s%c", name, 0, (int)len, value, 0);
+}
+
+bool http_decode(struct buf *out, struct slice text)
+{
+    size_t start = out->len;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '%') {
+            buf_char(out, text.ptr[i]);
+            continue;
+        }
+        if (text.len - i < 3 || !hex_decode(out, slice_cut(text, i + 1, 2)) || !out->ptr[out->len - 1]) {
+            out->len = start;
+            return false;
+        }
+        i += 2;
+    }
+    return true;
+}
+
+/* ---- the request ---- */
+
+bool header_copy(struct lws *wsi, enum lws_token_indexes token, struct buf *out)
+{
+    int len = lws_hdr_total_length(wsi, token);
+    buf_reset(out);
+    buf_room(out, (size_t)(len > 0 ? len : 0) + 1);
+    if (len > 0 && lws_hdr_copy(wsi, out->ptr, len + 1, token) == len)
+        buf_added(out, (size_t)len);
+    return out->len > 0;
+}
+
+bool path_copy(struct lws *wsi, struct buf *out, const char **method)
+{
+    static const char *const methods[] = {
+        [LWSHUMETH_GET] = "GET",     [LWSHUMETH_POST] = "POST",     [LWSHUMETH_PUT] = "PUT",
+        [LWSHUMETH_PATCH] = "PATCH", [LWSHUMETH_DELETE] = "DELETE", [LWSHUMETH_HEAD] = "HEAD",
+    };
+    char *uri;
+    int len, n = lws_http_get_uri_and_method(wsi, &uri, &len);
+    bool known = n >= 0 && (size_t)n < sizeof(methods) / sizeof(*methods) && methods[n];
+    buf_reset(out);
+    if (known) {
+        buf_append(out, uri, (size_t)len);
+        *method = methods[n];
+    }
+    return known;
+}
+
+/* The parts between & come decoded: what would be ambiguous is encoded again. */
+static void query_copy(struct lws *wsi, struct buf *out)
+{
+    char part[4096];
+    buf_reset(out);
+    buf_room(out, 1);
+    for (int i = 0, n; (n = lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
+        if (i)
+            buf_char(out, '&');
+        for (int at = 0; at < n; at++)
+            if (part[at] == '&' || part[at] == '%')
+                buf_printf(out, "%%%02X", (unsigned char)part[at]);
+            else
+                buf_char(out, part[at]);
+    }
+}
+
+void http_end(struct conn *c)
+{
+    buf_free(&c->path);
+    buf_free(&c->query);
+    buf_free(&c->content_type);
+    buf_free(&c->host);
+    buf_free(&c->body);
+    buf_free(&c->reply);
+    c->replied = false;
+    c->sent = c->expected = 0;
+}
+
+/* ---- the reply ---- */
+
+static bool header_put(struct lws *wsi, const char *name, const char *value, unsigned char **at, unsigned char *end)
+{
+    return lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value,
+                                       (int)strlen(value), at, end) == 0;
+}
+
+static bool headers_put(struct lws *wsi, const struct http_reply *reply, unsigned char **at, unsigned char *end)
+{
+    const char *name = reply->headers.ptr, *stop = name + reply->headers.len;
+    while (name < stop) {
+        const char *value = name + strlen(name) + 1;
+        if (!header_put(wsi, name, value, at, end))
+            return false;
+        name = value + strlen(value) + 1;
+    }
+    return header_put(wsi, "x-content-type-options:", "nosniff", at, end);
+}
+
+/* Sends the headers, and keeps the body for when the socket can take it. */
+static int reply_start(struct lws *wsi, struct conn *c, struct http_reply *reply)
+{
+    unsigned char space[LWS_PRE + HEADER_BYTES], *start = space + LWS_PRE, *at = start;
+    unsigned char *end = space + sizeof(space) - 1;
+    bool body = reply->body.len && reply->status != 204;
+    c->replied = true;
+    if (lws_add_http_common_headers(wsi, (unsigned)reply->status, body ? reply->content_type : NULL,
+                                    body ? reply->body.len : 0, &at, end) != 0 ||
+        !headers_put(wsi, reply, &at, end) || lws_finalize_write_http_header(wsi, start, &at, end) != 0)
+        return -1;
+    if (!body || strcmp(c->method, "HEAD") == 0)
+        return lws_http_transaction_completed(wsi) ? -1 : 0;
+    buf_free(&c->reply);
+    c->reply = reply->body;
+    reply->body = BUF_EMPTY;
+    c->sent = 0;
+    lws_callback_on_writable(wsi);
+    return 0;
+}
+
+static void refuse(struct http_reply *reply, int status, const char *message)
+{
+    reply->status = status;
+    buf_printf(&reply->body, "{\"error_code\":%d,\"message\":\"%s\"}", status, message);
+}
+
+static int answer(struct site *site, struct lws *wsi, struct conn *c, int status, const char *refusal)
+{
+    struct http_reply reply = {.status = 200, .content_type = "application/json"};
+    struct http_request request = {c->method, c->path.ptr, c->query.ptr, c->content_type.ptr, c->host.ptr,
+                                   buf_view(&c->body)};
+    struct web *w = site->web;
+    if (refusal)
+        refuse(&reply, status, refusal);
+    else if (site == &w->page)
+        file_reply(w, &request, &reply);
+    else
+        w->handler(w->handler_ctx, &request, &reply);
+    int result = reply_start(wsi, c, &reply);
+    buf_free(&reply.body);
+    buf_free(&reply.headers);
+    return result;
+}
+
+/* A web page of another origin may read, as far as its browser lets it, but not change anything. */
+static bool foreign(const struct web *w, struct lws *wsi, const struct conn *c)
+{
+    struct buf origin = BUF_EMPTY;
+    bool reads = strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0;
+    bool refused = !reads && header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) &&
+                   !origin_allowed(w->allowed_origins, origin.ptr, c->host.ptr);
+    buf_free(&origin);
+    return refused;
+}
+
+static size_t content_length(struct lws *wsi)
+{
+    struct buf text = BUF_EMPTY;
+    unsigned long long n = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, &text) ? strtoull(text.ptr, NULL, 10) : 0;
+    buf_free(&text);
+    return n > SIZE_MAX ? SIZE_MAX : (size_t)n;
+}
+
+/* What was refused before its body was read: the rest of the connection cannot be understood. */
+static int refuse_and_close(struct site *site, struct lws *wsi, struct conn *c, int status, const char *text)
+{
+    struct http_reply reply = {.status = status, .content_type = "application/json"};
+    refuse(&reply, status, text);
+    http_reply_header(&reply, "connection", "close");
+    int result = reply_start(wsi, c, &reply);
+    buf_free(&reply.body);
+    buf_free(&reply.headers);
+    c->expected = SIZE_MAX;
+    return result;
+}
+
+int http_begin(struct site *site, struct lws *wsi, struct conn *c)
+{
+    http_end(c);
+    c->method = "GET";
+    bool known = path_copy(wsi, &c->path, &c->method);
+    query_copy(wsi, &c->query);
+    header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, &c->content_type);
+    header_copy(wsi, WSI_TOKEN_HOST, &c->host);
+    c->expected = content_length(wsi);
+    if (c->expected > BODY_MAX)
+        return refuse_and_close(site, wsi, c, 413, "the body is larger than 1 MiB");
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+        return refuse_and_close(site, wsi, c, 411, "a body needs a Content-Length");
+    if (!known)
+        return answer(site, wsi, c, 405, "this method is not known");
+    if (foreign(site->web, wsi, c))
+        return refuse_and_close(site, wsi, c, 403, "this page may not do that");
+    return c->expected ? 0 : answer(site, wsi, c, 0, NULL);
+}
+
+int http_body(struct site *site, struct lws *wsi, struct conn *c, struct slice bytes)
+{
+    if (c->replied)
+        return 0;
+    if (c->body.len + bytes.len > BODY_MAX)
+        return -1;
+    buf_slice(&c->body, bytes);
+    return 0;
+}
+
+int http_body_end(struct site *site, struct lws *wsi, struct conn *c)
+{
+    return c->replied ? 0 : answer(site, wsi, c, 0, NULL);
+}
+
+int http_writable(struct lws *wsi, struct conn *c)
+{
+    if (!c->replied || c->sent >= c->reply.len)
+        return 0;
+    unsigned char chunk[LWS_PRE + WRITE_BYTES];
+    struct slice part = slice_cut(buf_view(&c->reply), c->sent, WRITE_BYTES);
+    memcpy(chunk + LWS_PRE, part.ptr, part.len);
+    c->sent += part.len;
+    bool last = c->sent == c->reply.len;
+    if (lws_write(wsi, chunk + LWS_PRE, part.len, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)part.len)
+        return -1;
+    if (!last) {
+        lws_callback_on_writable(wsi);
+        return 0;
+    }
+    return c->expected == SIZE_MAX || lws_http_transaction_completed(wsi) ? -1 : 0;
+}
