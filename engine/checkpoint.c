@@ -1,0 +1,80 @@
+/* checkpoint.c - the order of durability: delivery reports, then the checkpoint, then the LSN to PostgreSQL.
+ *
+ * Rows and positions are saved as Debezium would (its offset of a COMMIT). While nothing is on its way, the stream's own
+ * position is saved beside it, so that WAL of other tables and databases does not pile up behind an idle slot. */
+#include "clock.h"
+#include "log.h"
+#include "pipeline.h"
+
+#define IDLE_SAVE_MS 10000
+#define IDLE_SAVE_BYTES (16 << 20)
+
+lsn_t checkpoint_position(const struct offset *o)
+{
+    lsn_t at = o->lsn_commit ? o->lsn_commit : o->lsn_proc ? o->lsn_proc : o->lsn;
+    return o->reached > at ? o->reached : at;
+}
+
+bool checkpoint_load(struct pipeline *p, struct err *e)
+{
+    p->offset = (struct offset){.tx_id = -1};
+    if (!p->env->offsets)
+        return true;
+    if (!offsets_load(p->env->offsets, p->config->name, p->config->topic_prefix, &p->offset, e))
+        return err_prefix(e, "reading the stored offset");
+    p->source.last_commit = p->offset.lsn_commit;
+    return true;
+}
+
+bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err *e)
+{
+    if (p->env->offsets && !offsets_save(p->env->offsets, p->config->name, p->config->topic_prefix, offset, e))
+        return err_prefix(e, "storing the offset");
+    p->offset = *offset;
+    p->saved_ms = clock_mono_ms();
+    if (p->link)
+        link_acknowledge(p->link, checkpoint_position(offset));
+    log_debug("checkpoint at " LSN_FMT, LSN_ARG(checkpoint_position(offset)));
+    return true;
+}
+
+static bool save_commit(struct pipeline *p, struct ledger_position at, struct err *e)
+{
+    struct offset o = {.present = true,
+                       .lsn = at.lsn,
+                       .lsn_proc = at.lsn,
+                       .lsn_commit = at.lsn,
+                       .tx_id = at.tx_id,
+                       .ts_usec = at.commit_us,
+                       .message_type = "COMMIT"};
+    return checkpoint_save(p, &o, e);
+}
+
+static bool idle_save_due(struct pipeline *p, bool now)
+{
+    lsn_t at = checkpoint_position(&p->offset);
+    if (p->mark || p->seen <= at || !ledger_idle(p->ledger) || p->snapshot_at)
+        return false;
+    return now || p->seen - at >= IDLE_SAVE_BYTES || clock_mono_ms() - p->saved_ms >= IDLE_SAVE_MS;
+}
+
+static bool save_idle(struct pipeline *p, struct err *e)
+{
+    struct offset o = p->offset;
+    o.present = true;
+    o.reached = p->seen;
+    if (!o.lsn) {
+        o.lsn = p->seen;
+        o.ts_usec = clock_wall_us();
+    }
+    return checkpoint_save(p, &o, e);
+}
+
+bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
+{
+    struct ledger_position at = ledger_safe(p->ledger);
+    bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
+    if (due && at.lsn > checkpoint_position(&p->offset))
+        return save_commit(p, at, e);
+    return !idle_save_due(p, now) || save_idle(p, e);
+}

@@ -1,0 +1,204 @@
+/* command_serve.c - the server: hub, offsets, worker, web, until a signal. */
+#include "api.h"
+#include "command.h"
+#include "log.h"
+#include "offsets.h"
+#include "web.h"
+#include "worker.h"
+#include "xmalloc.h"
+
+#include <json-c/json.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define REST_PRESET "http://127.0.0.1:8083"
+#define PAGE_PRESET "http://127.0.0.1:8000"
+
+struct server {
+    struct props *worker_props;
+    struct hub *hub;
+    struct offsets *offsets;
+    struct worker *worker;
+    struct web *web;
+};
+
+static const char help[] =
+    "Usage: walwire serve WORKER.properties [CONNECTOR.json ...]\n\n"
+    "WORKER.properties has Kafka Connect's own keys:\n"
+    "  bootstrap.servers                   Kafka; without it changes go to browsers only\n"
+    "  listeners                           REST API, preset " REST_PRESET "; \"none\": no REST\n"
+    "  key.converter, value.converter      JsonConverter, with .schemas.enable\n"
+    "  offset.storage.topic                checkpoints in Kafka, as Debezium's (preset with Kafka: connect-offsets)\n"
+    "  offset.storage.file.filename        checkpoints in a file instead\n"
+    "  offset.flush.interval.ms            how often a checkpoint is made, preset 1000\n"
+    "  producer.*                          producer settings under their Java names\n"
+    "and walwire's:\n"
+    "  websocket.listeners                 live page and WebSockets, preset " PAGE_PRESET "; \"none\": no browsers\n"
+    "  websocket.allowed.origins           pages of other hosts that may connect\n"
+    "  web.dir                             where the live page's files are\n"
+    "  log.level, log.format               error warn info debug; text json\n\n"
+    "CONNECTOR.json is what would be sent to POST /connectors, or its config alone with a \"name\".\n";
+
+/* ---- settings ---- */
+
+static const char *listeners_of(const struct props *p, const char *name, const char *preset)
+{
+    const char *text = props_get_or(p, name, preset);
+    return strcmp(text, "none") == 0 ? "" : text;
+}
+
+/* Beside the binary in a checkout (build/walwire, web/), or where `make install` puts it. */
+static char *web_dir_of(const struct props *p)
+{
+    const char *given = props_get(p, "web.dir");
+    if (given)
+        return xstrdup(given);
+    char exe[PATH_MAX], real[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = 0;
+    const char *dir = dirname(exe);
+    static const char *const places[] = {"../web", "../share/walwire/web"};
+    for (size_t i = 0; i < 2; i++) {
+        char *path = xasprintf("%s/%s", dir, places[i]);
+        bool found = realpath(path, real) && access(real, R_OK) == 0;
+        free(path);
+        if (found)
+            return xstrdup(real);
+    }
+    return xstrdup("web");
+}
+
+static bool apply_log(const struct props *p, struct err *e)
+{
+    enum log_level level;
+    const char *name = props_get_or(p, "log.level", "info"), *format = props_get_or(p, "log.format", "text");
+    if (!log_level_parse(name, &level))
+        return err_set(e, ERR_CONFIG, "log.level=%s: use error, warn, info or debug", name);
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
+        return err_set(e, ERR_CONFIG, "log.format=%s: use text or json", format);
+    log_set_level(level);
+    log_set_json(strcmp(format, "json") == 0);
+    return true;
+}
+
+static struct props *read_worker(const char *path, struct err *e)
+{
+    struct props *raw = props_new(), *expanded = NULL;
+    if (props_read_file(raw, path, e))
+        expanded = props_expand(raw, e);
+    props_free(raw);
+    return expanded;
+}
+
+/* ---- connectors of the command line ---- */
+
+/* {"name":..,"config":{..}} as for POST, or the configuration alone. */
+static struct props *connector_props(json_object *root, const char **name, struct err *e)
+{
+    json_object *config = root, *member;
+    if (json_object_object_get_ex(root, "config", &member) && json_object_is_type(member, json_type_object))
+        config = member;
+    *name = json_object_object_get_ex(root, "name", &member) ? json_object_get_string(member) : NULL;
+    if (!*name) {
+        err_set(e, ERR_CONFIG, "no \"name\" member");
+        return NULL;
+    }
+    struct props *p = props_new();
+    if (props_read_json(p, slice_of(json_object_to_json_string(config)), e))
+        return p;
+    props_free(p);
+    return NULL;
+}
+
+static bool add_connector(struct server *s, const char *path, struct err *e)
+{
+    json_object *root = json_object_from_file(path);
+    if (!root || !json_object_is_type(root, json_type_object)) {
+        json_object_put(root);
+        return err_set(e, ERR_CONFIG, "%s: not readable as a JSON object", path);
+    }
+    const char *name;
+    struct props *p = connector_props(root, &name, e);
+    bool ok = p != NULL;
+    if (ok) {
+        enum worker_result result = worker_add(s->worker, name, p, STATE_RUNNING, e);
+        if (result == WORKER_EXISTS)
+            err_set(e, ERR_CONFIG, "connector %s is given twice", name);
+        ok = result == WORKER_OK;
+    }
+    props_free(p);
+    json_object_put(root);
+    return ok || err_prefix(e, "%s", path);
+}
+
+/* ---- life ---- */
+
+static bool open_web(struct server *s, struct err *e)
+{
+    char *dir = web_dir_of(s->worker_props);
+    struct web_options o = {.listeners = listeners_of(s->worker_props, "listeners", REST_PRESET),
+                            .websocket_listeners = s->hub ? listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET) : "",
+                            .allowed_origins = props_get(s->worker_props, "websocket.allowed.origins"),
+                            .web_dir = dir,
+                            .hub = s->hub,
+                            .handler = api_handle,
+                            .handler_ctx = s->worker};
+    s->web = web_start(&o, e);
+    free(dir);
+    if (s->web && web_rest_port(s->web, 0))
+        log_info("REST API on %s", o.listeners);
+    if (s->web && web_page_port(s->web, 0))
+        log_info("live page on %s", o.websocket_listeners);
+    return s->web != NULL;
+}
+
+static bool server_open(struct server *s, int n, char **connectors, struct err *e)
+{
+    if (!apply_log(s->worker_props, e) || !(s->offsets = offsets_open(s->worker_props, e)))
+        return false;
+    if (*listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET))
+        s->hub = hub_new(&(struct hub_options){0});
+    if (!(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)) || !open_web(s, e))
+        return false;
+    for (int i = 0; i < n; i++)
+        if (!add_connector(s, connectors[i], e))
+            return false;
+    return true;
+}
+
+static void server_close(struct server *s)
+{
+    if (s->hub)
+        hub_stop(s->hub);
+    web_stop(s->web);
+    worker_free(s->worker);
+    if (s->hub)
+        hub_free(s->hub);
+    if (s->offsets)
+        offsets_close(s->offsets);
+    props_free(s->worker_props);
+}
+
+int command_serve(int argc, char **argv)
+{
+    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+        fputs(help, argc < 2 ? stderr : stdout);
+        return argc < 2 ? 2 : 0;
+    }
+    struct err e = {0};
+    struct server s = {.worker_props = read_worker(argv[1], &e)};
+    if (!s.worker_props)
+        return command_fail(&e);
+    command_block_signals();
+    bool ok = server_open(&s, argc - 2, argv + 2, &e);
+    if (ok) {
+        log_info("walwire %s is up", WALWIRE_VERSION);
+        command_wait_signal(-1);
+        log_info("stopping");
+    }
+    server_close(&s);
+    return ok ? 0 : command_fail(&e);
+}

@@ -1,0 +1,299 @@
+/* command_stream.c - changes to stdout from a temporary slot: one command, no configuration, nothing left behind.
+ *
+ * The slot goes with its connection. The publication is ours by its name and an advisory lock held while we live, so that
+ * the next run can drop what a killed one has left. Tables without a usable replica identity are published for inserts and
+ * truncates only: otherwise publishing them would make the application's own updates and deletes fail. */
+#include "catalog.h"
+#include "command.h"
+#include "config.h"
+#include "connector.h"
+#include "log.h"
+#include "sink.h"
+#include "sql.h"
+#include "xmalloc.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: walwire stream CONNINFO [--table SCHEMA.TABLE ...] [--snapshot] [--set NAME=VALUE ...] [--verbose]\n\n"
+    "Prints each change as one JSON line (Debezium's envelope) until interrupted.\n\n"
+    "  CONNINFO              'postgresql://user@host:port/database' or 'host=... dbname=...'\n"
+    "  --table SCHEMA.TABLE  only this table; may be repeated. Without it: all tables\n"
+    "  --snapshot            first the rows that are there, as op \"r\"\n"
+    "  --set NAME=VALUE      any connector option, such as decimal.handling.mode=string\n"
+    "  --verbose             say what is being done\n\n"
+    "Needs wal_level=logical, the REPLICATION privilege, and ownership of the tables. A temporary slot and publication are\n"
+    "used and gone afterwards; after kill -9 the next run removes the publication.\n";
+
+struct streaming {
+    struct props *props, *worker;
+    struct buf tables; /* table.include.list */
+    char name[64];     /* slot and publication */
+    PGconn *conn;      /* holds the lock */
+    struct buf publications;
+};
+
+/* ---- options ---- */
+
+/* A plain name as an expression that matches it alone. */
+static void add_table(struct buf *list, const char *name)
+{
+    buf_str(list, list->len ? "," : "");
+    if (!strchr(name, '.'))
+        BUF_LIT(list, "public\\.");
+    for (; *name; name++) {
+        if (strchr(".\\+*?[^]$(){}=!<>|:-#,", *name))
+            buf_char(list, '\\');
+        buf_char(list, *name);
+    }
+}
+
+static const struct {
+    const char *libpq, *ours;
+} connection_names[] = {
+    {"host", "database.hostname"}, {"port", "database.port"},       {"user", "database.user"},
+    {"password", "database.password"}, {"dbname", "database.dbname"},   {"sslmode", "database.sslmode"},
+    {"sslcert", "database.sslcert"}, {"sslkey", "database.sslkey"}, {"sslrootcert", "database.sslrootcert"},
+};
+
+static void take_connection(struct props *p, const PQconninfoOption *options)
+{
+    for (const PQconninfoOption *o = options; o && o->keyword; o++)
+        for (size_t i = 0; i < sizeof connection_names / sizeof *connection_names; i++)
+            if (o->val && *o->val && strcmp(o->keyword, connection_names[i].libpq) == 0)
+                props_set(p, connection_names[i].ours, o->val);
+}
+
+/* What the string leaves open comes from libpq's own defaults and environment. */
+static bool read_conninfo(struct props *p, const char *text, struct err *e)
+{
+    char *why = NULL;
+    PQconninfoOption *given = PQconninfoParse(text, &why), *presets = PQconndefaults();
+    bool ok = given != NULL;
+    if (ok) {
+        take_connection(p, presets);
+        take_connection(p, given);
+        if (!props_get(p, "database.hostname"))
+            props_set(p, "database.hostname", "/var/run/postgresql");
+        if (!props_get(p, "database.dbname"))
+            props_set(p, "database.dbname", props_get(p, "database.user"));
+    } else {
+        err_set(e, ERR_CONFIG, "cannot read the connection string: %s", why ? why : "out of memory");
+    }
+    PQfreemem(why);
+    PQconninfoFree(given);
+    PQconninfoFree(presets);
+    return ok;
+}
+
+static bool set_option(struct props *p, const char *text, struct err *e)
+{
+    const char *eq = strchr(text, '=');
+    if (!eq)
+        return err_set(e, ERR_CONFIG, "--set %s: write NAME=VALUE", text);
+    char *name = xstrndup(text, (size_t)(eq - text));
+    props_set(p, name, eq + 1);
+    free(name);
+    return true;
+}
+
+static void set_presets(struct streaming *s)
+{
+    snprintf(s->name, sizeof s->name, "walwire_stream_%d_%ld", (int)getpid(), (long)time(NULL));
+    props_set(s->props, "connector.class", "io.debezium.connector.postgresql.PostgresConnector");
+    props_set(s->props, "plugin.name", "pgoutput");
+    props_set(s->props, "slot.name", s->name);
+    props_set(s->props, "publication.name", s->name);
+    props_set(s->props, "publication.autocreate.mode", "disabled");
+    props_set(s->props, "topic.prefix", "walwire");
+    props_set(s->props, "snapshot.mode", "no_data");
+    props_set(s->props, "errors.max.retries", "0"); /* a new temporary slot would leave a gap */
+    props_set(s->worker, "value.converter.schemas.enable", "false");
+    props_set(s->worker, "key.converter.schemas.enable", "false");
+}
+
+/* Returns -1 to go on, otherwise the exit status. */
+static int read_args(struct streaming *s, int argc, char **argv, struct err *e)
+{
+    static const struct option longs[] = {{"table", required_argument, NULL, 't'}, {"snapshot", no_argument, NULL, 's'},
+                                          {"set", required_argument, NULL, 'S'},   {"verbose", no_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},        {0}};
+    set_presets(s);
+    log_set_level(LOG_WARN);
+    for (int c; (c = getopt_long(argc, argv, "t:sS:vh", longs, NULL)) != -1;) {
+        if (c == 't')
+            add_table(&s->tables, optarg);
+        else if (c == 's')
+            props_set(s->props, "snapshot.mode", "initial");
+        else if (c == 'v')
+            log_set_level(LOG_INFO);
+        else if (c == 'S' && !set_option(s->props, optarg, e))
+            return command_fail(e);
+        else if (c == 'h' || c == '?') {
+            fputs(help, c == 'h' ? stdout : stderr);
+            return c == 'h' ? 0 : 2;
+        }
+    }
+    if (optind + 1 != argc) {
+        fputs(help, stderr);
+        return 2;
+    }
+    if (s->tables.len)
+        props_set(s->props, "table.include.list", s->tables.ptr);
+    return read_conninfo(s->props, argv[optind], e) ? -1 : command_fail(e);
+}
+
+/* ---- publications ---- */
+
+static bool run_printf(PGconn *conn, struct err *e, const char *verb, const char *name, const char *rest)
+{
+    struct buf sql = BUF_EMPTY;
+    buf_str(&sql, verb);
+    pg_ident(&sql, name);
+    buf_str(&sql, rest);
+    bool ok = pg_run(conn, e, sql.ptr);
+    buf_free(&sql);
+    return ok;
+}
+
+static bool drop_stale(PGconn *conn, struct err *e)
+{
+    PGresult *res = pg_query(conn, e, SQL_STREAM_STALE, 0, NULL);
+    for (int i = 0; res && i < PQntuples(res); i++) {
+        struct err why = {0};
+        if (run_printf(conn, &why, "DROP PUBLICATION IF EXISTS ", PQgetvalue(res, i, 0), ""))
+            log_info("dropped publication %s that a former run left", PQgetvalue(res, i, 0));
+        else
+            log_warn("%s", why.text);
+    }
+    PQclear(res);
+    return res && pg_run(conn, e, "SELECT pg_advisory_unlock_all()");
+}
+
+/* What may be updated and deleted without the server's refusal. */
+static bool has_identity(const struct table *t)
+{
+    return t->identity == 'f' || t->identity == 'i' || (t->identity == 'd' && t->has_primary_key);
+}
+
+static bool publish(struct streaming *s, const struct tables *tables, bool identity, const char *suffix, const char *options,
+                    struct err *e)
+{
+    struct buf list = BUF_EMPTY;
+    for (size_t i = 0; i < tables->count; i++) {
+        if (has_identity(&tables->list[i]) != identity)
+            continue;
+        buf_str(&list, list.len ? ", " : " FOR TABLE ");
+        pg_table(&list, tables->list[i].schema, tables->list[i].name);
+    }
+    bool ok = true;
+    if (list.len) {
+        char *name = xasprintf("%s%s", s->name, suffix);
+        buf_str(&list, options);
+        ok = run_printf(s->conn, e, "CREATE PUBLICATION ", name, list.ptr);
+        buf_str(&s->publications, s->publications.len ? "," : "");
+        pg_ident(&s->publications, name);
+        free(name);
+    }
+    buf_free(&list);
+    return ok;
+}
+
+static bool publish_all(struct streaming *s, const struct tables *tables, struct err *e)
+{
+    if (tables->count == 0)
+        return err_set(e, ERR_CONFIG, "no table matches %s: names are schema.table, in this database", s->tables.len ? s->tables.ptr : "");
+    for (size_t i = 0; i < tables->count; i++)
+        if (!has_identity(&tables->list[i]))
+            log_warn("%s.%s has no replica identity: only its inserts and truncates are shown (ALTER TABLE ... REPLICA IDENTITY FULL shows all)",
+                     tables->list[i].schema, tables->list[i].name);
+    return publish(s, tables, true, "", "", e) &&
+           publish(s, tables, false, "_inserts", " WITH (publish = 'insert,truncate')", e);
+}
+
+static bool open_publications(struct streaming *s, struct err *e)
+{
+    struct config *config = config_new(s->name, s->props, s->worker, e);
+    if (!config)
+        return false;
+    struct buf info = BUF_EMPTY;
+    struct tables tables = {0};
+    config_conninfo(config, "walwire stream", false, &info);
+    bool ok = (s->conn = pg_connect(info.ptr, e)) && drop_stale(s->conn, e);
+    if (ok) {
+        char *lock = xasprintf("SELECT pg_advisory_lock(hashtext('%s'))", s->name);
+        ok = pg_run(s->conn, e, lock) && catalog_tables(s->conn, config, &tables, e) && publish_all(s, &tables, e);
+        free(lock);
+    }
+    tables_free(&tables);
+    explicit_bzero(info.ptr, info.len);
+    buf_free(&info);
+    config_free(config);
+    return ok;
+}
+
+static void drop_publications(struct streaming *s)
+{
+    struct err ignored = {0};
+    char *inserts = xasprintf("%s_inserts", s->name);
+    if (s->conn) {
+        (void)run_printf(s->conn, &ignored, "DROP PUBLICATION IF EXISTS ", s->name, "");
+        (void)run_printf(s->conn, &ignored, "DROP PUBLICATION IF EXISTS ", inserts, "");
+        PQfinish(s->conn);
+    }
+    free(inserts);
+}
+
+/* ---- running ---- */
+
+/* Until a signal (0) or until the connector gives up (1). A reader that went away (`| head`) is no error. */
+static int follow(struct connector *c)
+{
+    while (!command_wait_signal(100)) {
+        struct connector_status status;
+        connector_status(c, &status);
+        if (status.state == STATE_FAILED)
+            return strstr(status.trace, "stdout was closed") ? 0 : 1;
+    }
+    return 0;
+}
+
+static int run(struct streaming *s)
+{
+    struct err e = {0};
+    if (!open_publications(s, &e))
+        return command_fail(&e);
+    const struct connector_env env = {.worker = s->worker,
+                                      .worker_id = "stream",
+                                      .sink = &stdout_sink,
+                                      .temporary = true,
+                                      .publications = s->publications.ptr};
+    struct connector *c = connector_new(&env, s->name, s->props, &e);
+    if (!c)
+        return command_fail(&e);
+    connector_start(c);
+    int status = follow(c);
+    connector_free(c);
+    return status;
+}
+
+int command_stream(int argc, char **argv)
+{
+    struct err e = {0};
+    struct streaming s = {.props = props_new(), .worker = props_new()};
+    int status = read_args(&s, argc, argv, &e);
+    if (status < 0) {
+        command_block_signals();
+        status = run(&s);
+    }
+    drop_publications(&s);
+    props_free(s.props);
+    props_free(s.worker);
+    buf_free(&s.tables);
+    buf_free(&s.publications);
+    return status;
+}

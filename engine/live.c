@@ -1,0 +1,211 @@
+/* live.c - changes to the hub, in the browsers' form. The rows of a snapshot are live_rows.c's. */
+#include "live.h"
+
+#include "clock.h"
+#include "live_rows.h"
+#include "row_json.h"
+#include "selection.h"
+#include "xmalloc.h"
+
+#include <stdlib.h>
+
+struct live {
+    struct hub *hub;
+    const struct config *config;
+    int source;
+    struct live_rows *rows;
+};
+
+/* Of a relation's columns those that are captured, each with the way its values are written. */
+struct live_table {
+    struct live *live;
+    struct hub_table *handle;
+    struct arena arena;
+    size_t n;
+    uint16_t *column;         /* index into the tuple */
+    struct row_style *style;
+    bool *identity;
+    struct slice *row, *old;  /* scratch of live_change */
+    size_t *offsets;
+    struct buf bytes;
+};
+
+struct live *live_new(struct hub *hub, const struct config *config, int wake_fd)
+{
+    struct live *l = xcalloc(1, sizeof *l);
+    l->hub = hub;
+    l->config = config;
+    l->source = hub_source(hub, config->name);
+    l->rows = live_rows_new(hub, l->source, config, wake_fd);
+    return l;
+}
+
+void live_free(struct live *l)
+{
+    if (!l)
+        return;
+    hub_source_end(l->hub, l->source);
+    live_rows_free(l->rows);
+    free(l);
+}
+
+void live_epoch(struct live *l, const char *epoch, lsn_t start)
+{
+    hub_epoch(l->hub, l->source, epoch, start);
+}
+
+void live_position(struct live *l, lsn_t lsn, int64_t commit_us)
+{
+    hub_position(l->hub, l->source, lsn, commit_us ? clock_wall_ms() - commit_us / 1000 : 0);
+}
+
+bool live_wants_position(const struct live *l)
+{
+    return live_rows_waiting(l->rows);
+}
+
+void live_tables(struct live *l, PGconn *conn, const struct tables *tables, struct types *types)
+{
+    for (size_t i = 0; i < tables->count; i++) {
+        struct err ignored = {0};
+        const struct table *t = &tables->list[i];
+        struct relation *rel = catalog_relation(conn, t->oid, t->schema, t->name, t->identity, types, &ignored);
+        if (rel)
+            live_table_free(live_table_new(l, rel, types));
+        relation_free(rel);
+    }
+}
+
+/* ---- a table ---- */
+
+static const char *type_label(const struct types *types, uint32_t oid, struct arena *a)
+{
+    const struct type *t = types_find(types, oid);
+    const struct type *item = t && t->element ? types_find(types, t->element) : NULL;
+    if (item)
+        return arena_printf(a, "%s[]", item->name);
+    return t ? arena_strdup(a, t->name) : "unknown";
+}
+
+static void take_columns(struct live_table *t, const struct relation *rel, const struct types *types, const bool *wanted,
+                         struct hub_column *columns)
+{
+    for (size_t i = 0; i < rel->n_columns; i++) {
+        if (!wanted[i])
+            continue;
+        t->column[t->n] = (uint16_t)i;
+        t->style[t->n] = row_style_of(types, rel->columns[i].type_oid, &t->arena);
+        t->identity[t->n] = rel->columns[i].identity;
+        columns[t->n++] = (struct hub_column){rel->columns[i].name, type_label(types, rel->columns[i].type_oid, &t->arena)};
+    }
+}
+
+/* Only keys whose columns are all shown can be told to a browser. */
+static size_t take_key(const struct live_table *t, const struct config *config, const struct relation *rel, uint16_t *key)
+{
+    struct err ignored;
+    uint16_t *all = xcalloc(rel->n_columns + 1, sizeof *all);
+    size_t n_all = 0, n = 0;
+    bool ok = selection_key(config, rel, all, &n_all, &ignored);
+    for (size_t i = 0; ok && i < n_all; i++)
+        for (size_t k = 0; k < t->n; k++)
+            if (t->column[k] == all[i])
+                key[n++] = (uint16_t)k;
+    free(all);
+    return ok && n == n_all ? n : 0;
+}
+
+struct live_table *live_table_new(struct live *l, const struct relation *rel, const struct types *types)
+{
+    struct live_table *t = xcalloc(1, sizeof *t);
+    size_t n = rel->n_columns + 1;
+    t->live = l;
+    t->column = arena_zero(&t->arena, n * sizeof *t->column);
+    t->style = arena_zero(&t->arena, n * sizeof *t->style);
+    t->identity = arena_zero(&t->arena, n * sizeof *t->identity);
+    t->row = arena_zero(&t->arena, n * sizeof *t->row);
+    t->old = arena_zero(&t->arena, n * sizeof *t->old);
+    t->offsets = arena_zero(&t->arena, 2 * n * sizeof *t->offsets);
+    bool *wanted = arena_zero(&t->arena, n);
+    struct hub_column *columns = arena_zero(&t->arena, n * sizeof *columns);
+    uint16_t *key = arena_zero(&t->arena, n * sizeof *key);
+    selection_columns(l->config, rel, wanted);
+    take_columns(t, rel, types, wanted, columns);
+    char *name = arena_printf(&t->arena, "%s.%s", rel->schema, rel->name);
+    const struct hub_table_info info = {name, columns, t->n, key, take_key(t, l->config, rel, key)};
+    t->handle = hub_table_set(l->hub, l->source, &info);
+    return t;
+}
+
+void live_table_free(struct live_table *t)
+{
+    if (!t)
+        return;
+    buf_free(&t->bytes);
+    arena_free(&t->arena);
+    free(t);
+}
+
+/* ---- a change ---- */
+
+#define UNKNOWN ((size_t)-1)
+
+/* Writes the values behind one another; offsets[i] to offsets[i + 1] is the i-th, an unknown one is marked in its slice. */
+static void write_values(struct live_table *t, const struct cell *cells, bool key_only, size_t *offsets, struct slice *out)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct cell *c = &cells[t->column[i]];
+        bool known = c->kind == 't' || (c->kind == 'n' && (!key_only || t->identity[i]));
+        offsets[i] = t->bytes.len;
+        out[i].len = known ? 0 : UNKNOWN;
+        if (known && c->kind == 't')
+            row_json(&t->bytes, t->style[i], c->data);
+        else if (known)
+            BUF_LIT(&t->bytes, "null");
+    }
+    offsets[t->n] = t->bytes.len;
+}
+
+/* The buffer may have moved while it grew, so the slices are made when all is written. */
+static void bind_values(struct live_table *t, const size_t *offsets, struct slice *out)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        bool unknown = out[i].len == UNKNOWN;
+        out[i].ptr = unknown ? NULL : buf_view(&t->bytes).ptr + offsets[i];
+        out[i].len = unknown ? 0 : offsets[i + 1] - offsets[i];
+    }
+}
+
+static void publish(struct live_table *t, const struct change *c, char op, uint32_t *ordinal, bool with_row, bool with_old)
+{
+    const struct hub_change change = {.table = t->handle,
+                                      .op = op,
+                                      .commit_lsn = c->tx->commit_lsn,
+                                      .ordinal = (*ordinal)++,
+                                      .xid = c->tx->xid,
+                                      .ts_ms = c->tx->commit_us / 1000,
+                                      .row = with_row ? t->row : NULL,
+                                      .old = with_old ? t->old : NULL};
+    hub_publish(t->live->hub, t->live->source, &change);
+}
+
+void live_change(struct live_table *t, const struct change *c, uint32_t *ordinal, bool key_changed)
+{
+    bool row = c->op != OP_TRUNCATE && c->after, old = c->op != OP_TRUNCATE && c->before;
+    size_t *row_offsets = t->offsets, *old_offsets = t->offsets + t->n + 1;
+    buf_reset(&t->bytes);
+    if (row)
+        write_values(t, c->after, false, row_offsets, t->row);
+    if (old)
+        write_values(t, c->before, c->before_kind == 'K', old_offsets, t->old);
+    if (row)
+        bind_values(t, row_offsets, t->row);
+    if (old)
+        bind_values(t, old_offsets, t->old);
+    if (key_changed) {
+        publish(t, c, 'd', ordinal, false, true);
+        publish(t, c, 'c', ordinal, true, false);
+    } else {
+        publish(t, c, (char)c->op, ordinal, row, old);
+    }
+}

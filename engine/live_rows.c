@@ -1,0 +1,207 @@
+/* live_rows.c - reads a table in one REPEATABLE READ transaction, whose visibility the hub joins to the stream. */
+#include "live_rows.h"
+
+#include "catalog.h"
+#include "json.h"
+#include "log.h"
+#include "pg.h"
+#include "ring.h"
+#include "row_json.h"
+#include "sql.h"
+#include "xmalloc.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define TAKE_MS 200
+#define FETCH_ROWS 500
+#define TEXT(n) #n
+#define FETCH(n) "FETCH " TEXT(n) " FROM walwire_rows"
+
+struct live_rows {
+    struct hub *hub;
+    const struct config *config;
+    int source, wake_fd;
+    pthread_t thread;
+    atomic_bool stop, waiting;
+};
+
+/* ---- visibility ---- */
+
+/* "xmin:xmax:xip,xip" as pg_current_snapshot() prints it. The list is the caller's to free. */
+static struct hub_visibility parse_visibility(const PGresult *res, uint64_t **list)
+{
+    char *at = PQgetvalue(res, 0, 0);
+    struct hub_visibility v = {0};
+    v.xmin = strtoull(at, &at, 10);
+    v.xmax = strtoull(at + (*at == ':'), &at, 10);
+    at += *at == ':';
+    uint64_t *xip = xcalloc(strlen(at) / 2 + 2, sizeof *xip);
+    while (*at) {
+        xip[v.n_xip++] = strtoull(at, &at, 10);
+        at += *at == ',';
+    }
+    v.xip = *list = xip;
+    (void)lsn_parse(slice_of(PQgetvalue(res, 0, 1)), &v.insert_lsn);
+    v.wal_segment_bytes = (uint32_t)strtoul(PQgetvalue(res, 0, 2), NULL, 10);
+    return v;
+}
+
+/* The hub waits here for the stream; the pipeline, told by the flag, asks the server where it stands. */
+static enum hub_verdict begin_rows(struct live_rows *r, PGconn *conn, uint64_t request, struct err *e)
+{
+    if (!pg_run(conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        return HUB_CANCELLED;
+    PGresult *res = pg_query(conn, e, SQL_LIVE_SNAPSHOT, 0, NULL);
+    if (!res)
+        return HUB_CANCELLED;
+    uint64_t *list;
+    struct hub_visibility v = parse_visibility(res, &list);
+    PQclear(res);
+    atomic_store(&r->waiting, true);
+    wake_signal(r->wake_fd);
+    enum hub_verdict verdict = hub_rows_begin(r->hub, request, &v);
+    atomic_store(&r->waiting, false);
+    free(list);
+    return verdict;
+}
+
+/* ---- rows ---- */
+
+static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct err *e)
+{
+    const char *dot = strchr(q->table, '.');
+    char *schema = xstrndup(q->table, dot ? (size_t)(dot - q->table) : 0);
+    struct buf sql = BUF_EMPTY;
+    BUF_LIT(&sql, "DECLARE walwire_rows NO SCROLL CURSOR FOR SELECT ");
+    for (size_t i = 0; i < q->n_columns; i++) {
+        buf_str(&sql, i ? ", " : "");
+        pg_ident(&sql, q->columns[i]);
+    }
+    BUF_LIT(&sql, " FROM ");
+    pg_table(&sql, schema, dot ? dot + 1 : q->table);
+    bool ok = pg_run(conn, e, sql.ptr);
+    buf_free(&sql);
+    free(schema);
+    return ok;
+}
+
+static void write_rows(struct buf *b, const PGresult *res, const struct row_style *styles)
+{
+    buf_reset(b);
+    buf_char(b, '[');
+    for (int row = 0; row < PQntuples(res); row++) {
+        buf_str(b, row ? ",{" : "{");
+        for (int col = 0; col < PQnfields(res); col++) {
+            if (col)
+                buf_char(b, ',');
+            json_string(b, slice_of(PQfname(res, col)));
+            buf_char(b, ':');
+            if (PQgetisnull(res, row, col))
+                BUF_LIT(b, "null");
+            else
+                row_json(b, styles[col], (struct slice){PQgetvalue(res, row, col), (size_t)PQgetlength(res, row, col)});
+        }
+        buf_char(b, '}');
+    }
+    buf_char(b, ']');
+}
+
+static struct row_style *styles_of(const PGresult *res, const struct types *types, struct arena *a)
+{
+    struct row_style *styles = arena_alloc(a, sizeof *styles * ((size_t)PQnfields(res) + 1));
+    for (int i = 0; i < PQnfields(res); i++)
+        styles[i] = row_style_of(types, PQftype(res, i), a);
+    return styles;
+}
+
+static bool send_rows(struct live_rows *r, PGconn *conn, const struct hub_request *q, const struct types *types, struct err *e)
+{
+    struct arena arena = {0};
+    struct row_style *styles = NULL;
+    struct buf b = BUF_EMPTY;
+    bool ok = declare_cursor(conn, q, e), more = ok;
+    while (more) {
+        PGresult *res = pg_query(conn, e, FETCH(FETCH_ROWS), 0, NULL);
+        int n = res ? PQntuples(res) : 0;
+        ok = res != NULL;
+        if (n && !styles)
+            styles = styles_of(res, types, &arena);
+        if (n)
+            write_rows(&b, res, styles);
+        PQclear(res);
+        more = n && hub_rows(r->hub, q->id, buf_view(&b), (size_t)n);
+    }
+    buf_free(&b);
+    arena_free(&arena);
+    return ok;
+}
+
+static bool serve(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
+{
+    enum hub_verdict verdict = HUB_AGAIN;
+    struct types *types = types_new();
+    bool ok = catalog_types(conn, types, NULL, e);
+    while (ok && verdict == HUB_AGAIN) {
+        verdict = begin_rows(r, conn, q->id, e);
+        ok = e->kind == ERR_NONE && (verdict != HUB_AGAIN || pg_run(conn, e, "ROLLBACK"));
+    }
+    if (ok && verdict == HUB_GO)
+        ok = send_rows(r, conn, q, types, e);
+    types_free(types);
+    return ok;
+}
+
+static void serve_request(struct live_rows *r, const struct hub_request *q)
+{
+    struct err e = {0};
+    struct buf info = BUF_EMPTY;
+    config_conninfo(r->config, "walwire live rows", false, &info);
+    PGconn *conn = pg_connect(info.ptr, &e);
+    explicit_bzero(info.ptr, info.len);
+    buf_free(&info);
+    if (conn && serve(r, conn, q, &e)) {
+        hub_rows_end(r->hub, q->id);
+    } else {
+        log_warn("reading %s for a browser: %s", q->table, e.text);
+        hub_rows_fail(r->hub, q->id, "the table cannot be read now", e.kind == ERR_RETRY);
+    }
+    PQfinish(conn);
+}
+
+static void *rows_run(void *arg)
+{
+    struct live_rows *r = arg;
+    struct hub_request q;
+    log_set_context(r->config->name);
+    while (!atomic_load(&r->stop))
+        if (hub_request_take(r->hub, r->source, TAKE_MS, &q))
+            serve_request(r, &q);
+    return NULL;
+}
+
+struct live_rows *live_rows_new(struct hub *hub, int source, const struct config *config, int wake_fd)
+{
+    struct live_rows *r = xcalloc(1, sizeof *r);
+    r->hub = hub;
+    r->config = config;
+    r->source = source;
+    r->wake_fd = wake_fd;
+    pthread_create(&r->thread, NULL, rows_run, r);
+    return r;
+}
+
+void live_rows_free(struct live_rows *r)
+{
+    if (!r)
+        return;
+    atomic_store(&r->stop, true);
+    pthread_join(r->thread, NULL);
+    free(r);
+}
+
+bool live_rows_waiting(const struct live_rows *r)
+{
+    return atomic_load(&((struct live_rows *)r)->waiting);
+}

@@ -1,0 +1,221 @@
+/* offsets.c - the checkpoint in Debezium's own words.
+ *
+ * Debezium writes its members in a Java HashMap's order and reads them in any. Members that it writes beyond
+ * ours (lsn_events_processed, transaction_id, incremental_snapshot_* ...) are left alone when read. */
+#include "offsets.h"
+
+#include "json.h"
+#include "offsets_store.h"
+#include "xmalloc.h"
+
+#define json_bool json_c_bool /* a type of json-c that has the name of a function of json.h */
+#include <json-c/json.h>
+#undef json_bool
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_VALUE_BYTES = 16 * 1024 * 1024, MOST_DEPTH = 64 };
+
+struct offsets {
+    pthread_mutex_t lock;
+    struct offsets_store *store;
+};
+
+static void field_lsn(struct buf *b, const char *name, lsn_t lsn)
+{
+    if (lsn)
+        json_field_i64(b, name, (int64_t)lsn);
+}
+
+static void field_bool(struct buf *b, const char *name, bool value)
+{
+    json_key(b, name);
+    json_boolean(b, value);
+}
+
+void offset_json(struct buf *b, const struct offset *o)
+{
+    buf_char(b, '{');
+    field_lsn(b, "lsn_proc", o->lsn_proc);
+    if (o->message_type[0])
+        json_field(b, "messageType", o->message_type);
+    field_lsn(b, "lsn_commit", o->lsn_commit);
+    field_lsn(b, "lsn", o->lsn);
+    if (o->tx_id >= 0)
+        json_field_i64(b, "txId", o->tx_id);
+    if (o->ts_usec)
+        json_field_i64(b, "ts_usec", o->ts_usec);
+    if (o->snapshot[0]) {
+        json_field(b, "snapshot", o->snapshot);
+        field_bool(b, "snapshot_completed", o->snapshot_completed);
+        field_bool(b, "last_snapshot_record", o->last_snapshot_record);
+    }
+    buf_char(b, '}');
+}
+
+/* An absent or null member leaves *out as it is. */
+static bool member_i64(json_object *root, const char *name, int64_t *out, struct err *e)
+{
+    json_object *member;
+    if (!json_object_object_get_ex(root, name, &member) || !member)
+        return true;
+    if (!json_object_is_type(member, json_type_int) || json_object_get_int64(member) < 0)
+        return err_set(e, ERR_DATA, "member %s is not a positive whole number", name);
+    *out = json_object_get_int64(member);
+    return true;
+}
+
+static bool member_lsn(json_object *root, const char *name, lsn_t *out, struct err *e)
+{
+    int64_t n = 0;
+    bool ok = member_i64(root, name, &n, e);
+    *out = (lsn_t)n;
+    return ok;
+}
+
+static bool member_text(json_object *root, const char *name, char out[16], struct err *e)
+{
+    json_object *member;
+    if (!json_object_object_get_ex(root, name, &member) || !json_object_is_type(member, json_type_string))
+        return true;
+    if (json_object_get_string_len(member) >= 16)
+        return err_set(e, ERR_DATA, "member %s is too long", name);
+    memcpy(out, json_object_get_string(member), (size_t)json_object_get_string_len(member) + 1);
+    return true;
+}
+
+static bool member_true(json_object *root, const char *name)
+{
+    json_object *member;
+    return json_object_object_get_ex(root, name, &member) && json_object_is_type(member, json_type_boolean) &&
+           json_object_get_boolean(member);
+}
+
+static bool offset_read(json_object *root, struct offset *o, struct err *e)
+{
+    if (!member_lsn(root, "lsn", &o->lsn, e) || !member_lsn(root, "lsn_proc", &o->lsn_proc, e) ||
+        !member_lsn(root, "lsn_commit", &o->lsn_commit, e) || !member_i64(root, "txId", &o->tx_id, e) ||
+        !member_i64(root, "ts_usec", &o->ts_usec, e) ||
+        !member_text(root, "messageType", o->message_type, e) ||
+        !member_text(root, "snapshot", o->snapshot, e))
+        return false;
+    if (member_true(root, "snapshot")) /* before Debezium 2.5 */
+        strcpy(o->snapshot, "INITIAL");
+    o->snapshot_completed = member_true(root, "snapshot_completed");
+    o->last_snapshot_record = member_true(root, "last_snapshot_record");
+    return true;
+}
+
+bool offset_parse(struct slice json, struct offset *out, struct err *e)
+{
+    *out = (struct offset){.present = true, .tx_id = -1};
+    if (json.len > MOST_VALUE_BYTES)
+        return err_set(e, ERR_DATA, "%zu bytes are too many for a position", json.len);
+    json_tokener *tokener = json_tokener_new_ex(MOST_DEPTH);
+    json_object *root = json_tokener_parse_ex(tokener, json.ptr, (int)json.len);
+    if (!root &&
+        json_tokener_get_error(tokener) == json_tokener_continue) /* a bare number ends where the text ends */
+        root = json_tokener_parse_ex(tokener, "", 1);
+    bool whole = root && json_tokener_get_parse_end(tokener) == json.len;
+    bool ok = whole && json_object_is_type(root, json_type_object)
+                  ? offset_read(root, out, e)
+                  : err_set(e, ERR_DATA, "not a JSON object");
+    json_object_put(root);
+    json_tokener_free(tokener);
+    return ok;
+}
+
+/* Source: org.apache.kafka.connect.storage.OffsetStorageWriter: [connector, partition map]. */
+static void key_write(struct buf *key, const char *connector, const char *server)
+{
+    buf_char(key, '[');
+    json_string(key, slice_of(connector));
+    buf_str(key, ",{\"server\":");
+    json_string(key, slice_of(server));
+    buf_str(key, "}]");
+}
+
+static struct offsets_store *store_open(const struct props *worker, struct err *e)
+{
+    const char *path = props_get_or(worker, "offset.storage.file.filename", "");
+    const char *topic = props_get_or(worker, "offset.storage.topic", "");
+    const char *servers = props_get_or(worker, "bootstrap.servers", "");
+    if (*path && *topic)
+        err_set(e, ERR_CONFIG,
+                "both offset.storage.file.filename and offset.storage.topic are set; remove one of them");
+    else if (*path)
+        return offsets_file_open(path, e);
+    else if (*servers)
+        return offsets_kafka_open(worker, e);
+    else
+        err_set(e, ERR_CONFIG,
+                "there is no place to keep positions in; add to the worker file: "
+                "bootstrap.servers=HOST:9092 or offset.storage.file.filename=/var/lib/walwire/offsets.json");
+    return NULL;
+}
+
+struct offsets *offsets_open(const struct props *worker, struct err *e)
+{
+    struct offsets_store *store = store_open(worker, e);
+    if (!store)
+        return NULL;
+    struct offsets *o = xcalloc(1, sizeof *o);
+    pthread_mutex_init(&o->lock, NULL);
+    o->store = store;
+    return o;
+}
+
+void offsets_close(struct offsets *o)
+{
+    if (!o)
+        return;
+    o->store->type->close(o->store);
+    pthread_mutex_destroy(&o->lock);
+    free(o);
+}
+
+bool offsets_load(struct offsets *o, const char *connector, const char *server, struct offset *out,
+                  struct err *e)
+{
+    struct buf key = BUF_EMPTY, value = BUF_EMPTY;
+    bool found = false;
+    key_write(&key, connector, server);
+    *out = (struct offset){.tx_id = -1};
+    pthread_mutex_lock(&o->lock);
+    bool ok = o->store->type->load(o->store, buf_view(&key), &value, &found, e);
+    pthread_mutex_unlock(&o->lock);
+    if (ok && found && !offset_parse(buf_view(&value), out, e))
+        ok = err_prefix(e, "stored position %s", key.ptr);
+    buf_free(&key);
+    buf_free(&value);
+    return ok;
+}
+
+static bool value_save(struct offsets *o, const char *connector, const char *server, struct slice value,
+                       struct err *e)
+{
+    struct buf key = BUF_EMPTY;
+    key_write(&key, connector, server);
+    pthread_mutex_lock(&o->lock);
+    bool ok = o->store->type->save(o->store, buf_view(&key), value, e);
+    pthread_mutex_unlock(&o->lock);
+    buf_free(&key);
+    return ok;
+}
+
+bool offsets_save(struct offsets *o, const char *connector, const char *server, const struct offset *offset,
+                  struct err *e)
+{
+    struct buf value = BUF_EMPTY;
+    offset_json(&value, offset);
+    bool ok = value_save(o, connector, server, buf_view(&value), e);
+    buf_free(&value);
+    return ok;
+}
+
+bool offsets_delete(struct offsets *o, const char *connector, const char *server, struct err *e)
+{
+    return value_save(o, connector, server, (struct slice){NULL, 0}, e);
+}

@@ -1,0 +1,248 @@
+/* prepare.c - before the first frame: connections, checks, publication, slot, and where to begin.
+ *
+ *   stored offset   slot      initial        no_data        always                       when_needed
+ *   none            none      create, read   create         create, read                 create, read
+ *   none            there     read*          from the slot  read*                        read*
+ *   there           there     from offset    from offset    from offset, read on the way from offset
+ *   there           gone      refuse         refuse         refuse                       create, read
+ *
+ * read* = the slot exports no snapshot any more: a temporary one is made beside it, for its snapshot and its position. */
+#include "clock.h"
+#include "log.h"
+#include "pipeline.h"
+#include "publication.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static PGconn *connect_as(struct pipeline *p, const char *application, bool replication, struct err *e)
+{
+    struct buf info = BUF_EMPTY;
+    config_conninfo(p->config, application, replication, &info);
+    PGconn *conn = pg_connect(info.ptr, e);
+    explicit_bzero(info.ptr, info.len);
+    buf_free(&info);
+    return conn;
+}
+
+/* database.initial.statements: separated by semicolons, a doubled one stands for itself. */
+static bool run_initial_statements(struct pipeline *p, struct err *e)
+{
+    const char *at = p->config->initial_statements;
+    struct buf sql = BUF_EMPTY;
+    bool ok = true;
+    for (; ok && at && *at; at++) {
+        if (*at == ';' && at[1] != ';') {
+            ok = !sql.len || pg_run(p->conn, e, sql.ptr);
+            buf_reset(&sql);
+        } else {
+            at += *at == ';';
+            buf_char(&sql, *at);
+        }
+    }
+    ok = ok && (!sql.len || pg_run(p->conn, e, sql.ptr));
+    buf_free(&sql);
+    return ok || err_prefix(e, "database.initial.statements");
+}
+
+static bool check_server(struct pipeline *p, struct err *e)
+{
+    int version = PQserverVersion(p->conn);
+    if (version < 130000)
+        return err_set(e, ERR_CONFIG, "PostgreSQL %d is too old: walwire needs 13 or later", version / 10000);
+    if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
+        return true;
+    char *level = pg_scalar(p->conn, e, "SHOW wal_level");
+    bool ok = level && strcmp(level, "logical") == 0;
+    if (level && !ok)
+        err_set(e, ERR_CONFIG, "wal_level is %s, logical decoding needs logical: run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL",
+                level);
+    free(level);
+    return ok;
+}
+
+static bool open_database(struct pipeline *p, struct err *e)
+{
+    p->conn = connect_as(p, "Debezium General", false, e);
+    return p->conn && check_server(p, e) && run_initial_statements(p, e) && catalog_types(p->conn, p->types, NULL, e) &&
+           catalog_tables(p->conn, p->config, &p->tables, e);
+}
+
+static bool open_sink(struct pipeline *p, struct err *e)
+{
+    const struct header context[] = {
+        {SLICE("__debezium.context.connectorLogicalName"), slice_of(p->config->topic_prefix)},
+        {SLICE("__debezium.context.taskId"), SLICE("0")},
+        {SLICE("__debezium.context.connectorName"), SLICE("postgresql")},
+        {SLICE("__debezium.context.runId"), slice_of(p->run_id)},
+    };
+    const struct sink_options o = {.worker = p->env->worker,
+                                   .connector = p->config->props,
+                                   .name = p->config->name,
+                                   .context = context,
+                                   .n_context = sizeof context / sizeof *context,
+                                   .wake_fd = p->face->wake_fd};
+    p->sink = p->sink_type->open(&o, e);
+    return p->sink != NULL;
+}
+
+/* Names the history that positions belong to, of which browsers must not compare two. */
+static bool identify(struct pipeline *p, struct err *e)
+{
+    PGresult *res = pg_query(p->replication, e, "IDENTIFY_SYSTEM", 0, NULL);
+    if (!res)
+        return false;
+    snprintf(p->epoch, sizeof p->epoch, "%s-%s-%s", PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), p->config->slot_name);
+    PQclear(res);
+    return true;
+}
+
+static bool open_replication(struct pipeline *p, struct err *e)
+{
+    p->replication = connect_as(p, "Debezium Streaming", true, e);
+    return p->replication && identify(p, e);
+}
+
+/* ---- decisions ---- */
+
+static bool snapshot_unfinished(const struct offset *o)
+{
+    return o->snapshot[0] && !o->snapshot_completed;
+}
+
+static bool wants_snapshot(const struct pipeline *p)
+{
+    bool fresh = !p->offset.present || snapshot_unfinished(&p->offset);
+    switch (p->config->snapshot_mode) {
+    case SNAPSHOT_INITIAL:
+    case SNAPSHOT_INITIAL_ONLY:
+    case SNAPSHOT_WHEN_NEEDED:
+        return fresh;
+    case SNAPSHOT_ALWAYS:
+        return true;
+    case SNAPSHOT_NO_DATA:
+        return false;
+    }
+    return false;
+}
+
+/* False with the reason when the stored position cannot be gone on from. */
+static bool position_available(const struct pipeline *p, const struct slot_state *slot, struct err *e)
+{
+    lsn_t at = checkpoint_position(&p->offset);
+    const char *name = p->config->slot_name;
+    if (!p->offset.present || snapshot_unfinished(&p->offset))
+        return true;
+    if (!slot->exists || slot->lost || slot->restart > at)
+        return err_set(e, ERR_CONFIG, "The connector is trying to read change stream starting at " LSN_FMT ", but this is no longer available on the server (slot %s %s). Reconfigure the connector to use a snapshot mode when needed.",
+                       LSN_ARG(at), name, slot->lost ? "has lost its WAL" : slot->exists ? "has moved on" : "does not exist");
+    if (slot->confirmed > at)
+        return err_set(e, ERR_CONFIG, "slot %s was moved to " LSN_FMT ", past the stored offset " LSN_FMT ": changes between them would be lost. Another program read from it? Delete the connector's offsets to begin with a new snapshot, or set snapshot.mode=when_needed",
+                       name, LSN_ARG(slot->confirmed), LSN_ARG(at));
+    return true;
+}
+
+static void forget_offset(struct pipeline *p)
+{
+    p->offset = (struct offset){.tx_id = -1};
+    p->source.last_commit = 0;
+}
+
+static bool create_slot(struct pipeline *p, struct slot_start *at, struct err *e)
+{
+    log_info("creating slot %s: this waits for running transactions to end", p->config->slot_name);
+    if (!slot_create(p->replication, p->config->slot_name, p->env->temporary, at, e))
+        return false;
+    p->start = at->consistent_point;
+    return true;
+}
+
+/* A snapshot for a slot that is already there: from a temporary slot beside it. Its connection must live until the
+ * snapshot is imported, no longer. */
+static bool borrow_snapshot(struct pipeline *p, struct slot_start *at, struct err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, "walwire_snapshot_%d_%u", (int)getpid(), (unsigned)clock_mono_us() & 0xffffff);
+    PGconn *conn = connect_as(p, "Debezium Slot Info", true, e);
+    bool ok = conn && slot_create(conn, name, true, at, e) && snapshot_import(p, at, e);
+    if (conn)
+        PQfinish(conn);
+    return ok || err_prefix(e, "a snapshot beside slot %s", p->config->slot_name);
+}
+
+static bool start_fresh(struct pipeline *p, const struct slot_state *slot, struct err *e)
+{
+    struct slot_start at = {0};
+    bool snapshot = wants_snapshot(p);
+    if (!slot->exists)
+        return create_slot(p, &at, e) && (!snapshot || snapshot_take(p, &at, e));
+    p->start = slot->confirmed;
+    if (!snapshot)
+        return true;
+    if (!borrow_snapshot(p, &at, e))
+        return false;
+    p->start = at.consistent_point;
+    return snapshot_read(p, at.consistent_point, e);
+}
+
+static bool start_again(struct pipeline *p, struct err *e)
+{
+    p->start = checkpoint_position(&p->offset);
+    p->seen = p->start;
+    struct slot_start at = {0};
+    if (!wants_snapshot(p))
+        return true;
+    if (!borrow_snapshot(p, &at, e))
+        return false;
+    p->snapshot_at = at.consistent_point;
+    return true;
+}
+
+/* snapshot.mode=initial_only streams nothing, so it needs no slot: any snapshot is as good as another. */
+static bool read_only_once(struct pipeline *p, struct err *e)
+{
+    struct slot_start at = {0};
+    if (!wants_snapshot(p))
+        return true;
+    char *text = pg_scalar(p->conn, e, "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end");
+    bool ok = text && lsn_parse(slice_of(text), &at.consistent_point);
+    free(text);
+    return ok && snapshot_take(p, &at, e);
+}
+
+static bool choose_start(struct pipeline *p, struct err *e)
+{
+    struct slot_state slot = {0};
+    if (p->config->snapshot_mode == SNAPSHOT_NO_DATA && snapshot_unfinished(&p->offset))
+        return err_set(e, ERR_CONFIG, "The connector previously stopped while taking a snapshot, but now the connector is configured to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.");
+    if (!p->env->temporary && !slot_look(p->conn, p->config->slot_name, p->config->dbname, &slot, e))
+        return false;
+    if (!position_available(p, &slot, e)) {
+        if (p->config->snapshot_mode != SNAPSHOT_WHEN_NEEDED)
+            return false;
+        log_warn("%s: taking a new snapshot", e->text);
+        *e = (struct err){0};
+        forget_offset(p);
+    }
+    if (slot.exists && slot.lost) {
+        if (!slot_drop(p->conn, p->config->slot_name, e))
+            return false;
+        slot.exists = false;
+    }
+    bool known = p->offset.present && !snapshot_unfinished(&p->offset);
+    return known ? start_again(p, e) : start_fresh(p, &slot, e);
+}
+
+bool prepare(struct pipeline *p, struct err *e)
+{
+    pipeline_step(p, "prepare");
+    if (!open_database(p, e) || !open_sink(p, e) || !checkpoint_load(p, e))
+        return false;
+    if (p->live)
+        live_tables(p->live, p->conn, &p->tables, p->types);
+    if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
+        return read_only_once(p, e);
+    if (!p->env->publications && !publication_prepare(p->conn, p->config, &p->tables, e))
+        return false;
+    return open_replication(p, e) && choose_start(p, e);
+}

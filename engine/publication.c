@@ -1,0 +1,114 @@
+/* publication.c - the four modes of publication.autocreate.mode. */
+#include "publication.h"
+
+#include "log.h"
+#include "sql.h"
+
+static void publish_options(struct buf *sql, const struct config *c)
+{
+    struct buf o = BUF_EMPTY;
+    if (c->skipped_set) {
+        const char *const ops[] = {c->skip_create ? NULL : "insert", c->skip_update ? NULL : "update",
+                                   c->skip_delete ? NULL : "delete", c->skip_truncate ? NULL : "truncate"};
+        BUF_LIT(&o, "publish = '");
+        for (size_t i = 0, n = 0; i < 4; i++)
+            if (ops[i])
+                buf_printf(&o, "%s%s", n++ ? "," : "", ops[i]);
+        buf_char(&o, '\'');
+    }
+    if (c->publish_via_partition_root)
+        buf_printf(&o, "%spublish_via_partition_root = true", o.len ? ", " : "");
+    if (o.len)
+        buf_printf(sql, " WITH (%s)", o.ptr);
+    buf_free(&o);
+}
+
+static void table_list(struct buf *sql, const struct tables *tables)
+{
+    for (size_t i = 0; i < tables->count; i++) {
+        buf_str(sql, i ? ", " : "");
+        pg_table(sql, tables->list[i].schema, tables->list[i].name);
+    }
+}
+
+static bool publication_create(PGconn *conn, const struct config *c, const struct tables *tables, struct err *e)
+{
+    struct buf sql = BUF_EMPTY;
+    BUF_LIT(&sql, "CREATE PUBLICATION ");
+    pg_ident(&sql, c->publication_name);
+    if (c->publication_mode == PUBLICATION_ALL_TABLES)
+        BUF_LIT(&sql, " FOR ALL TABLES");
+    if (c->publication_mode == PUBLICATION_FILTERED) {
+        BUF_LIT(&sql, " FOR TABLE ");
+        table_list(&sql, tables);
+    }
+    publish_options(&sql, c);
+    bool ok = pg_run(conn, e, sql.ptr);
+    buf_free(&sql);
+    if (ok)
+        log_info("publication %s created", c->publication_name);
+    else
+        err_prefix(e, "creating publication %s (or create it as an owner of the tables and set publication.autocreate.mode=disabled)",
+                   c->publication_name);
+    return ok;
+}
+
+static bool is_listed(const PGresult *res, const struct table *t)
+{
+    for (int i = 0; i < PQntuples(res); i++)
+        if (strcmp(PQgetvalue(res, i, 0), t->schema) == 0 && strcmp(PQgetvalue(res, i, 1), t->name) == 0)
+            return true;
+    return false;
+}
+
+static bool same_tables(const PGresult *res, const struct tables *tables)
+{
+    if ((size_t)PQntuples(res) != tables->count)
+        return false;
+    for (size_t i = 0; i < tables->count; i++)
+        if (!is_listed(res, &tables->list[i]))
+            return false;
+    return true;
+}
+
+/* Mode filtered keeps an existing publication's tables equal to the captured ones. */
+static bool publication_align(PGconn *conn, const struct config *c, const struct tables *tables, bool all_tables, struct err *e)
+{
+    if (all_tables)
+        return err_set(e, ERR_CONFIG, "publication %s is FOR ALL TABLES, but publication.autocreate.mode is filtered: drop it (DROP PUBLICATION), or set the mode to all_tables",
+                       c->publication_name);
+    const char *name = c->publication_name;
+    PGresult *res = pg_query(conn, e, SQL_PUBLICATION_TABLES, 1, &name);
+    if (!res)
+        return false;
+    bool same = same_tables(res, tables);
+    PQclear(res);
+    if (same)
+        return true;
+    struct buf sql = BUF_EMPTY;
+    BUF_LIT(&sql, "ALTER PUBLICATION ");
+    pg_ident(&sql, name);
+    BUF_LIT(&sql, " SET TABLE ");
+    table_list(&sql, tables);
+    bool ok = pg_run(conn, e, sql.ptr);
+    buf_free(&sql);
+    return ok || err_prefix(e, "altering publication %s", name);
+}
+
+bool publication_prepare(PGconn *conn, const struct config *c, const struct tables *tables, struct err *e)
+{
+    const char *name = c->publication_name;
+    PGresult *res = pg_query(conn, e, SQL_PUBLICATION, 1, &name);
+    if (!res)
+        return err_prefix(e, "looking at publication %s", name);
+    bool exists = PQntuples(res) > 0, all_tables = exists && pg_true(res, 0, 0);
+    PQclear(res);
+    if (c->publication_mode == PUBLICATION_FILTERED && tables->count == 0)
+        return err_set(e, ERR_CONFIG, "no table matches: check table.include.list and schema.include.list (names are schema.table, as regular expressions)");
+    if (exists)
+        return c->publication_mode != PUBLICATION_FILTERED || publication_align(conn, c, tables, all_tables, e);
+    if (c->publication_mode == PUBLICATION_DISABLED)
+        return err_set(e, ERR_CONFIG, "publication %s does not exist and publication.autocreate.mode is disabled: run CREATE PUBLICATION %s FOR TABLE ..., then restart the connector",
+                       name, name);
+    return publication_create(conn, c, tables, e);
+}

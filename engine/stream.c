@@ -1,0 +1,334 @@
+/* stream.c - the stream: batches from the link, frames to changes, changes to records, positions back. */
+#include "clock.h"
+#include "log.h"
+#include "pipeline.h"
+#include "reader.h"
+#include "topic.h"
+
+#include <poll.h>
+
+#define IDLE_MS 1000        /* the longest sleep */
+#define FINISH_TX_MS 5000   /* a stop waits so long for the open transaction's end */
+
+/* ---- records beside the rows ---- */
+
+static struct topic *own_topic(struct pipeline *p, const char *suffix)
+{
+    struct buf name = BUF_EMPTY;
+    topic_name(&name, p->config->topic_prefix, suffix, NULL);
+    struct topic *t = topics_get(p->topics, name.ptr);
+    buf_free(&name);
+    return t;
+}
+
+static bool put_own(struct pipeline *p, struct topic *topic, int32_t partition, struct err *e)
+{
+    const struct message m = {.topic = topic,
+                              .key = buf_view(&p->key),
+                              .value = buf_view(&p->value),
+                              .partition = partition,
+                              .mark = p->mark};
+    bool ok = pipeline_put(p, &m, e);
+    buf_reset(&p->key);
+    buf_reset(&p->value);
+    arena_reset(&p->scratch);
+    return ok;
+}
+
+static bool put_begin(struct pipeline *p, const struct change *c, struct err *e)
+{
+    if (!p->config->transaction_metadata)
+        return true;
+    const struct order order = {.xid = c->tx->xid, .lsn = c->lsn};
+    record_begin(&p->key, &p->value, &p->records, &order, p->source.ts_us / 1000, &p->scratch);
+    return put_own(p, own_topic(p, p->config->transaction_topic), -1, e);
+}
+
+static bool put_end(struct pipeline *p, const struct change *c, struct err *e)
+{
+    if (!p->config->transaction_metadata)
+        return true;
+    struct collection_count *counts = arena_alloc(&p->scratch, (p->n_touched + 1) * sizeof *counts);
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_touched; i++)
+        if (p->touched[i]->events) /* skipped operations leave none */
+            counts[n++] = (struct collection_count){p->touched[i]->collection, p->touched[i]->events};
+    const struct order order = {.xid = c->tx->xid, .lsn = c->lsn, .total = p->counter.total};
+    record_end(&p->key, &p->value, &p->records, &order, p->source.ts_us / 1000, counts, n, &p->scratch);
+    return put_own(p, own_topic(p, p->config->transaction_topic), -1, e);
+}
+
+static bool heartbeat(struct pipeline *p, struct err *e)
+{
+    int64_t now = clock_mono_ms();
+    if (p->config->heartbeat_interval_ms <= 0 || now < p->heartbeat_due_ms || p->mark)
+        return true;
+    p->heartbeat_due_ms = now + p->config->heartbeat_interval_ms;
+    if (p->config->heartbeat_query && !pg_run(p->conn, e, p->config->heartbeat_query)) {
+        log_warn("heartbeat.action.query: %s", e->text);
+        *e = (struct err){0};
+    }
+    struct buf name = BUF_EMPTY;
+    topic_name(&name, p->config->heartbeat_prefix, p->config->topic_prefix, NULL);
+    struct topic *topic = topics_get(p->topics, name.ptr);
+    buf_free(&name);
+    record_heartbeat(&p->key, &p->value, &p->records, p->config->topic_prefix, clock_wall_ms(), &p->scratch);
+    return put_own(p, topic, 0, e);
+}
+
+/* ---- changes ---- */
+
+static bool on_begin(struct pipeline *p, const struct change *c, struct err *e)
+{
+    p->mark = ledger_open(p->ledger);
+    p->tx++;
+    p->n_touched = 0;
+    p->ordinal = 0;
+    p->counter = (struct order_counter){.xid = c->tx->xid};
+    p->source.ts_us = c->tx->commit_us;
+    p->source.tx_id = c->tx->xid;
+    p->source.origin = NULL;
+    return put_begin(p, c, e);
+}
+
+static bool on_commit(struct pipeline *p, const struct change *c, struct err *e)
+{
+    if (!put_end(p, c, e))
+        return false;
+    ledger_close(p->ledger, c->tx->end_lsn, c->tx->xid, c->tx->commit_us);
+    p->mark = NULL;
+    p->source.last_commit = c->lsn;
+    p->source.origin = NULL;
+    p->seen = c->tx->end_lsn;
+    p->transactions++;
+    if (p->live)
+        live_position(p->live, p->seen, c->tx->commit_us);
+    return true;
+}
+
+static bool wants_prefix(const struct config *c, struct slice prefix)
+{
+    if (c->prefix_include && pattern_list_count(c->prefix_include))
+        return pattern_list_match(c->prefix_include, prefix);
+    return !c->prefix_exclude || !pattern_list_match(c->prefix_exclude, prefix);
+}
+
+/* A message outside a transaction is a transaction of its own for the ledger; its position does not move the slot. */
+static bool on_message(struct pipeline *p, const struct change *c, struct err *e)
+{
+    bool own_mark = !p->mark;
+    if (!c->transactional)
+        p->source.last_commit = c->lsn;
+    if (!wants_prefix(p->config, c->prefix))
+        return true;
+    struct order_counter *counter = c->transactional ? pipeline_counter(p, &p->logical) : NULL;
+    struct order order = {.lsn = c->lsn};
+    if (counter)
+        order = (struct order){counter->xid, c->lsn, ++counter->total, ++*counter->collection};
+    int64_t tx_id = p->source.tx_id;
+    p->source.tx_id = c->transactional ? tx_id : -1;
+    p->source.lsn = c->lsn;
+    if (own_mark)
+        p->mark = ledger_open(p->ledger);
+    record_message(&p->key, &p->value, &p->records, c, &p->source, counter ? &order : NULL, clock_wall_ms(), &p->scratch);
+    bool ok = put_own(p, own_topic(p, "message"), -1, e);
+    p->source.tx_id = tx_id;
+    if (own_mark) {
+        ledger_close(p->ledger, p->seen, -1, p->source.ts_us);
+        p->mark = NULL;
+    }
+    p->events++;
+    return ok;
+}
+
+static bool on_truncate(struct pipeline *p, const struct change *c, struct err *e)
+{
+    for (size_t i = 0; i < c->n_truncated; i++)
+        if (!pipeline_row(p, c, c->truncated[i], e))
+            return false;
+    return true;
+}
+
+static bool on_change(struct pipeline *p, const struct change *c, struct err *e)
+{
+    if (c->tx && c->tx->origin && p->mark) {
+        p->source.origin = c->tx->origin;
+        p->source.origin_lsn = c->tx->origin_lsn;
+    }
+    switch (c->op) {
+    case OP_NONE:
+    case OP_READ:
+        return true;
+    case OP_BEGIN:
+        return on_begin(p, c, e);
+    case OP_COMMIT:
+        return on_commit(p, c, e);
+    case OP_RELATION:
+        return pipeline_describe(p, c->relation, e);
+    case OP_INSERT:
+    case OP_UPDATE:
+    case OP_DELETE:
+        return pipeline_row(p, c, c->relation, e);
+    case OP_TRUNCATE:
+        return on_truncate(p, c, e);
+    case OP_MESSAGE:
+        return on_message(p, c, e);
+    }
+    return true;
+}
+
+/* ---- frames ---- */
+
+/* snapshot.mode=always on a slot that has more to tell: the snapshot is read where the stream has reached its position. */
+static bool snapshot_when_due(struct pipeline *p, lsn_t upto, struct err *e)
+{
+    if (!p->snapshot_at || p->mark || upto < p->snapshot_at)
+        return true;
+    lsn_t at = p->snapshot_at;
+    p->snapshot_at = 0;
+    return snapshot_read(p, at, e);
+}
+
+static bool on_data(struct pipeline *p, struct reader *r, struct err *e)
+{
+    struct change change;
+    lsn_t lsn = read_u64(r);
+    read_u64(r), read_u64(r);
+    struct slice payload = {r->at, (size_t)(r->end - r->at)};
+    if (!pgoutput_parse(p->decoder, lsn, payload, &change, e))
+        return false;
+    if (change.op == OP_BEGIN && !snapshot_when_due(p, change.tx->commit_lsn, e))
+        return false;
+    return on_change(p, &change, e);
+}
+
+static bool on_keepalive(struct pipeline *p, struct reader *r, struct err *e)
+{
+    lsn_t end = read_u64(r);
+    if (p->mark)
+        return true;
+    if (end > p->seen)
+        p->seen = end;
+    if (p->live)
+        live_position(p->live, p->seen, 0);
+    return snapshot_when_due(p, p->seen, e);
+}
+
+static bool on_frame(struct pipeline *p, struct slice frame, struct err *e)
+{
+    struct reader r = reader_of(frame);
+    return read_u8(&r) == 'w' ? on_data(p, &r, e) : on_keepalive(p, &r, e);
+}
+
+static bool on_batch(struct pipeline *p, struct batch *b, struct err *e)
+{
+    size_t at = 0;
+    struct slice frame;
+    bool ok = true;
+    while (ok && batch_next(b, &at, &frame))
+        ok = on_frame(p, frame, e);
+    if (ok && b->last) {
+        *e = b->end;
+        ok = false;
+    }
+    batch_free(b);
+    return ok;
+}
+
+/* ---- the loop ---- */
+
+static void tell_status(struct pipeline *p)
+{
+    lsn_t received = link_received(p->link);
+    pthread_mutex_lock(&p->face->mutex);
+    struct connector_status *s = &p->face->status;
+    s->received = received;
+    s->flushed = checkpoint_position(&p->offset);
+    s->events = p->events;
+    s->transactions = p->transactions;
+    s->bytes = p->bytes;
+    s->lag_ms = p->transactions ? clock_wall_ms() - p->source.ts_us / 1000 : -1;
+    pthread_mutex_unlock(&p->face->mutex);
+}
+
+static int sleep_ms(const struct pipeline *p)
+{
+    int most = p->config->offset_flush_ms < IDLE_MS ? p->config->offset_flush_ms : IDLE_MS;
+    int beat = p->config->heartbeat_interval_ms;
+    most = beat > 0 && beat < most ? beat : most;
+    return most < 10 ? 10 : most;
+}
+
+static void wait_for_work(struct pipeline *p)
+{
+    struct pollfd fd = {p->face->wake_fd, POLLIN, 0};
+    poll(&fd, 1, sleep_ms(p));
+    wake_clear(p->face->wake_fd);
+}
+
+static bool stream_round(struct pipeline *p, struct err *e)
+{
+    struct batch *b = link_take(p->link);
+    if (b && !on_batch(p, b, e))
+        return false;
+    if (!p->sink_type->poll(p->sink, e) || !checkpoint_tick(p, false, e) || !heartbeat(p, e))
+        return false;
+    tell_status(p);
+    if (p->live && live_wants_position(p->live))
+        link_ask(p->link);
+    if (!b)
+        wait_for_work(p);
+    return true;
+}
+
+/* Nothing to stream (snapshot.mode=initial_only): wait for a command. */
+static void idle(struct pipeline *p)
+{
+    pipeline_step(p, "idle");
+    while (!pipeline_stopping(p))
+        wait_for_work(p);
+}
+
+static bool stream_open(struct pipeline *p, struct err *e)
+{
+    struct buf quoted = BUF_EMPTY;
+    pg_ident(&quoted, p->config->publication_name);
+    const struct link_options o = {.slot = p->config->slot_name,
+                                   .publications = p->env->publications ? p->env->publications : quoted.ptr,
+                                   .params = p->config->slot_stream_params,
+                                   .start = p->start,
+                                   .status_interval_ms = p->config->status_interval_ms,
+                                   .wake_fd = p->face->wake_fd};
+    p->link = link_open(p->replication, &o, e);
+    p->replication = NULL;
+    buf_free(&quoted);
+    if (!p->link)
+        return false;
+    link_acknowledge(p->link, checkpoint_position(&p->offset));
+    if (p->live)
+        live_epoch(p->live, p->epoch, p->start);
+    return true;
+}
+
+bool stream_run(struct pipeline *p, struct err *e)
+{
+    if (pipeline_stopping(p))
+        return true;
+    if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY) {
+        idle(p);
+        return true;
+    }
+    if (!stream_open(p, e))
+        return false;
+    log_info("streaming from " LSN_FMT, LSN_ARG(p->start));
+    pipeline_step(p, "stream");
+    if (p->snapshot_at)
+        link_ask(p->link);
+    while (!pipeline_stopping(p))
+        if (!stream_round(p, e))
+            return false;
+    for (int64_t end = clock_mono_ms() + FINISH_TX_MS; p->mark && clock_mono_ms() < end;)
+        if (!stream_round(p, e))
+            return false;
+    return true;
+}
