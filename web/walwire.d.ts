@@ -1,0 +1,213 @@
+/** Types of walwire.js, the client of the walwire.v1 protocol. */
+
+/** A value as the protocol writes it: numeric and large integers are strings, bytea is base64, timestamps are ISO-8601. */
+export type Value = string | number | boolean | null | Value[] | { [name: string]: Value };
+/** A column that is absent was not sent: unchanged and unknown here, or left out of a message that was too large. */
+export type Row = { [column: string]: Value | undefined };
+export type Op = "c" | "u" | "d" | "t" | "enter" | "exit";
+export type State = "connecting" | "open" | "reconnecting" | "closed";
+
+/** `[column, op, value]`; NULL does not match. */
+export type Where =
+  | [column: string, op: "eq" | "ne" | "lt" | "le" | "gt" | "ge" | "like" | "prefix", value: Value]
+  | [column: string, op: "in" | "nin", values: Value[]]
+  | [column: string, op: "null" | "notnull"]
+  | { and: Where[] }
+  | { or: Where[] }
+  | { not: Where };
+
+/** A place in one history. Positions of different epochs are not comparable. */
+export interface Position {
+  epoch: string;
+  pos: string;
+}
+
+export interface Column {
+  name: string;
+  type: string;
+}
+
+export interface ConnectOptions {
+  /** Names this client in the server's logs and metrics. */
+  client?: string;
+  /** A JWT, or a function that gives a fresh one; it is called before every connection. */
+  token?: string | (() => string | Promise<string>);
+  /** Delays between attempts grow from `min_ms` by `factor` to `max_ms`, half of each by chance. */
+  backoff?: { min_ms?: number; max_ms?: number; factor?: number; random?: () => number };
+  /** The WebSocket class where none is global, as in Node 20. */
+  WebSocket?: unknown;
+}
+
+export interface SubscribeRequest {
+  /** `schema.table` */
+  table: string;
+  columns?: string[];
+  where?: Where;
+  /** Of `"cudt"`, the operations wanted. */
+  ops?: string;
+  /** Send the rows first. */
+  snapshot?: boolean;
+  /** Snapshot batches come one by one, each after `onRows` is done with the one before. */
+  paced?: boolean;
+  /** Continue behind a position kept from earlier; with `snapshot`, that is what happens where it is too old. */
+  from?: Position | "now";
+  format?: "row" | "debezium";
+  old?: "key" | "full" | "none";
+  transactions?: boolean;
+}
+
+export interface Subscribed {
+  id: number;
+  channel: number;
+  mode: "snapshot" | "resume" | "live";
+  pos: string;
+  key: string[] | null;
+  columns: Column[];
+  deletes?: "filtered" | "unfiltered";
+}
+
+export interface Change {
+  channel: number;
+  pos: string;
+  op: Op;
+  key: Row | null;
+  row: Row | null;
+  old?: Row | null;
+  /** Commit time. */
+  ts_ms: number;
+  tx?: number | string;
+  /** Columns absent from `row` because their large value did not change. */
+  unchanged?: string[];
+  /** Columns absent from `row` because the message would have been too large. */
+  omitted?: string[];
+  /** With `format: "debezium"`. */
+  envelope?: unknown;
+}
+
+export interface Reset {
+  /** `interrupted`: the connection was lost before the snapshot was complete. */
+  reason: "retention" | "epoch" | "schema" | "auth" | "slow" | "interrupted" | (string & {});
+  /** After `stop` nothing more comes; otherwise the client has subscribed again by itself. */
+  action: "resubscribe" | "stop";
+}
+
+export interface ServerError {
+  id?: number;
+  code: string | number;
+  message: string;
+  retry?: boolean;
+}
+
+type Done = void | Promise<unknown>;
+
+/** A handler that returns a promise is awaited before the next one is called. */
+export interface Handlers {
+  onSubscribed?(message: Subscribed): Done;
+  onRows?(rows: Row[]): Done;
+  onReady?(message: { id: number; pos: string; count: number }): Done;
+  onChange?(change: Change): Done;
+  onBegin?(message: { channel: number; tx: number | string; pos: string; ts_ms: number }): Done;
+  onCommit?(message: { channel: number; tx: number | string; pos: string; count: number }): Done;
+  /** Continuity is lost: forget every row of this subscription. */
+  onReset?(reset: Reset): Done;
+  onError?(error: ServerError): Done;
+}
+
+export interface Welcome {
+  version: string;
+  session: string;
+  epoch: string;
+  pos: string;
+  limits?: { message_bytes?: number; subscriptions?: number; rate?: number };
+  heartbeat_ms: number;
+  tables?: { name: string; key: string[]; columns: Column[] }[];
+}
+
+export interface StateChange {
+  state: State;
+  code?: number;
+  reason?: string;
+  /** With `reconnecting`: when the next attempt starts. */
+  retry_in_ms?: number;
+}
+
+interface ClientEvents {
+  state: StateChange;
+  welcome: Welcome;
+  heartbeat: { pos: string; lag_ms: number };
+  /** What the server refused that belongs to no subscription. */
+  error: ServerError;
+}
+
+export class Client {
+  readonly state: State;
+  readonly welcome: Welcome | null;
+  readonly epoch: string | null;
+  readonly pos: string | null;
+  /** How far the server is behind the database, at the last heartbeat. */
+  readonly lag_ms: number | null;
+  on<E extends keyof ClientEvents>(event: E, fn: (detail: ClientEvents[E]) => void): () => void;
+  subscribe(request: SubscribeRequest, handlers?: Handlers | ((change: Change) => Done)): Subscription;
+  live(table: string, options?: LiveOptions): LiveTable;
+  auth(token: string): void;
+  reconnect(): void;
+  close(): void;
+}
+
+export class Subscription {
+  readonly state: "waiting" | "pending" | "snapshot" | "live" | "ended";
+  readonly mode: "snapshot" | "resume" | "live" | null;
+  readonly key: string[] | null;
+  readonly columns: Column[] | null;
+  readonly deletes: "filtered" | "unfiltered" | null;
+  /** Where a new connection would continue; keep both to resume later with `from`. */
+  readonly epoch: string | null;
+  readonly pos: string | null;
+  unsubscribe(): void;
+}
+
+export interface LiveChange extends Change {
+  /** The key as a string, as in `rows`; null for a truncate. */
+  id: string | null;
+  /** The row before, as far as it is known. */
+  previous: Row | null;
+  /** Names of the columns whose value changed; null when the row before is not known. */
+  changed: string[] | null;
+  /** With a truncate: how many rows there were. */
+  count?: number;
+}
+
+interface LiveEvents {
+  subscribed: Subscribed;
+  rows: Row[];
+  ready: { id: number; pos: string; count: number };
+  change: LiveChange;
+  reset: Reset;
+  error: ServerError;
+}
+
+/** `snapshot` is true and `old` is `"full"` unless said otherwise. */
+export interface LiveOptions extends Omit<SubscribeRequest, "table" | "format"> {
+  onSubscribed?(message: Subscribed): void;
+  onRows?(rows: Row[]): void;
+  onReady?(message: LiveEvents["ready"]): void;
+  onChange?(change: LiveChange): void;
+  onReset?(reset: Reset): void;
+  onError?(error: ServerError): void;
+}
+
+export class LiveTable {
+  readonly rows: Map<string, Row>;
+  readonly key: string[];
+  readonly columns: Column[];
+  /** The rows equal the table at `pos`. */
+  readonly ready: boolean;
+  readonly pos: string | null;
+  on<E extends keyof LiveEvents>(event: E, fn: (detail: LiveEvents[E]) => void): () => void;
+  onChange(fn: (change: LiveChange) => void): () => void;
+  get(key: Row): Row | undefined;
+  id(row: Row): string;
+  close(): void;
+}
+
+export function connect(url: string | URL, options?: ConnectOptions): Client;
