@@ -1,0 +1,78 @@
+# make            build/walwire
+# make demo       a shop in a throwaway PostgreSQL, streamed to http://127.0.0.1:8000
+# make test       everything, as continuous integration runs it
+# make help       the rest
+BUILD  ?= build
+PREFIX ?= /usr/local
+TESTS  ?=
+FUZZ_SECONDS ?= 30
+
+.PHONY: all demo test check unit lint format fuzz bench asan tsan install clean help
+
+all:
+	@tools/install build
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) -Dtests=false >/dev/null || meson setup $(BUILD) -Dtests=false
+	@ninja -C $(BUILD)
+
+demo:
+	@tools/install demo
+	@$(MAKE) --no-print-directory all
+	@KAFKA="$(KAFKA)" tools/demo
+
+test:
+	@tools/install test
+	@tests/run $(TESTS)
+
+check:
+	@tools/install lint
+	@tests/run lint unit
+
+unit:
+	@tools/install lint
+	@tests/run unit
+
+lint:
+	@tools/install lint
+	@tests/run lint
+
+format:
+	@tools/install lint
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+fuzz:
+	@tools/install test
+	@tools/fuzz $(FUZZ_SECONDS)
+
+bench:
+	@tools/install test
+	@$(MAKE) --no-print-directory all
+	@bench/run
+
+asan:
+	@tools/install lint
+	@BUILD=build-asan SANITIZE=address,undefined tests/run unit
+
+tsan:
+	@tools/install lint
+	@BUILD=build-tsan SANITIZE=thread tests/run unit
+
+install: all
+	@meson configure $(BUILD) --prefix $(abspath $(PREFIX))
+	@meson install -C $(BUILD) --quiet
+
+clean:
+	@rm -rf $(BUILD) build-*
+
+help:
+	@echo "make           build/walwire"
+	@echo "make demo      a shop in a throwaway PostgreSQL, live on http://127.0.0.1:8000; KAFKA=host:9092 also to Kafka"
+	@echo "make test      lint, unit, web, golden and live tests; TESTS=live/test_kafka.py runs some of them"
+	@echo "make check     lint and unit tests only: seconds"
+	@echo "make unit      the unit tests        make lint      the shape of the code"
+	@echo "make asan      unit tests under the address and undefined-behaviour sanitizers"
+	@echo "make tsan      unit tests under the thread sanitizer"
+	@echo "make fuzz      each fuzzer for FUZZ_SECONDS=30"
+	@echo "make bench     the benchmarks"
+	@echo "make format    clang-format in place"
+	@echo "make install   to PREFIX=/usr/local"
+	@echo "make clean     removes the build directories"

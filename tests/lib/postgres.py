@@ -1,0 +1,118 @@
+"""A private PostgreSQL server on a free loopback port, in a directory that is gone afterwards."""
+import glob, os, re, shutil, signal, subprocess
+
+from process import Process, at_exit, free_port, temp_dir, wait_until
+
+DEFAULTS = {
+    "wal_level": "logical", "max_wal_senders": 40, "max_replication_slots": 40, "max_prepared_transactions": 10,
+    "fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB",
+    "listen_addresses": "127.0.0.1", "max_wal_size": "2GB", "log_line_prefix": "%m [%p] %q%a ",
+}
+
+
+def server_programs():
+    """The newest installed server's bin directory; PGBIN names another one."""
+    found = [os.environ["PGBIN"]] if os.environ.get("PGBIN") else sorted(
+        glob.glob("/usr/lib/postgresql/*/bin") + glob.glob("/usr/pgsql-*/bin"), key=lambda p: int(re.search(r"\d+", p).group()))
+    found = [p for p in found if os.path.exists(os.path.join(p, "initdb"))]
+    if not found and shutil.which("initdb"):
+        found = [os.path.dirname(os.path.realpath(shutil.which("initdb")))]
+    if not found:
+        raise RuntimeError("no PostgreSQL server here: run tools/install demo, or set PGBIN")
+    return found[-1]
+
+
+class Postgres:
+    """The superuser is `postgres`, without a password from loopback. `hba` are lines for pg_hba.conf before that rule."""
+    host, user = "127.0.0.1", "postgres"
+
+    def __init__(self, conf=None, hba=(), programs=None, name="pg"):
+        self.bin = programs or server_programs()
+        self.dir = temp_dir(name)
+        self.data, self.log = os.path.join(self.dir, "data"), os.path.join(self.dir, "log")
+        self.port = free_port()
+        self.account = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+        if self.account:
+            shutil.chown(self.dir, self.account, self.account)
+        self._initdb()
+        settings = {**DEFAULTS, "port": self.port, "unix_socket_directories": self.dir, **(conf or {})}
+        with open(os.path.join(self.data, "postgresql.conf"), "a") as f:
+            f.writelines(f"{k} = '{v}'\n" for k, v in settings.items())
+        path = os.path.join(self.data, "pg_hba.conf")
+        rules = open(path).read()
+        open(path, "w").write("".join(line + "\n" for line in hba) + rules)
+        self.process = None
+        at_exit(self.stop)
+        self.start()
+
+    @classmethod
+    def at(cls, port):
+        """A server that runs already and is not ours to stop."""
+        self = cls.__new__(cls)
+        self.bin, self.port = server_programs(), port
+        return self
+
+    def _initdb(self):
+        argv = [os.path.join(self.bin, "initdb"), "-D", self.data, "-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        as_user = {"user": self.account, "group": self.account, "extra_groups": []} if self.account else {}
+        done = subprocess.run(argv, capture_output=True, text=True, cwd=self.dir, **as_user)
+        if done.returncode:
+            raise RuntimeError(f"initdb: {done.stderr.strip() or done.stdout.strip()}")
+
+    def start(self, timeout=60):
+        argv = [os.path.join(self.bin, "postgres"), "-D", self.data]
+        self.process = Process(argv, self.log, user=self.account, soft=signal.SIGINT, cwd=self.dir)
+        wait_until(self._ready, timeout, "PostgreSQL to start", every=0.1)
+
+    def _ready(self):
+        if not self.process.running():
+            raise SystemExit(f"PostgreSQL did not start:\n{self.process.tail()}")
+        return self.psql("select not pg_is_in_recovery()") == "t"
+
+    def stop(self):
+        """A fast shutdown: sessions are ended, a checkpoint is written."""
+        if self.process:
+            self.process.stop(signal.SIGINT)
+
+    def running(self):
+        return self.process is not None and self.process.running()
+
+    def kill(self):
+        """As after a crash: nothing is written, the next start recovers from the log."""
+        self.process.stop(signal.SIGQUIT)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def conninfo(self, db="postgres", **more):
+        return " ".join(f"{k}={v}" for k, v in {"host": self.host, "port": self.port, "user": self.user, "dbname": db, **more}.items())
+
+    def url(self, db="postgres", user=None):
+        return f"postgresql://{user or self.user}@{self.host}:{self.port}/{db}"
+
+    def psql(self, sql, db="postgres", user=None):
+        """Runs a script; returns its rows as text, columns split by `|`. The first error stops it and is raised."""
+        argv = [os.path.join(self.bin, "psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(db, user=user or self.user)]
+        done = subprocess.run(argv, input=sql, capture_output=True, text=True, env={**os.environ, "PGTZ": "UTC"})
+        if done.returncode:
+            raise RuntimeError(f"psql: {done.stderr.strip()}")
+        return done.stdout.rstrip("\n")
+
+    def slot(self, name):
+        """The slot's row as a dict of texts, or None."""
+        row = self.psql("select active, confirmed_flush_lsn, restart_lsn, plugin, database "
+                        f"from pg_replication_slots where slot_name = '{name}'")
+        return dict(zip(("active", "confirmed", "restart", "plugin", "database"), row.split("|"))) if row else None
+
+    def streaming(self, slot):
+        row = self.slot(slot)
+        return bool(row) and row["active"] == "t"
+
+    def drop_database(self, db):
+        """With its slots, whoever reads them."""
+        self.psql(f"select pg_terminate_backend(active_pid) from pg_replication_slots where database = '{db}' and active")
+        wait_until(lambda: self.psql(
+            f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '{db}' and not active;"
+            f"select count(*) from pg_replication_slots where database = '{db}'").endswith("0"), 20, f"the slots of {db} to go")
+        self.psql(f"drop database if exists {db} with (force)")
