@@ -1,5 +1,5 @@
-/* change.h - one event of the stream, decoded: a row change or a boundary. All slices are borrowed from the frame and
- * live until the next frame; relations live in the cache. */
+/* change.h - one event of the stream, decoded: a row change or a boundary. All slices are borrowed from the
+ * frame and live until the next frame; relations live in the cache. */
 #ifndef DECODER_CHANGE_H
 #define DECODER_CHANGE_H
 
@@ -36,11 +36,11 @@ struct transaction {
 
 struct change {
     enum change_op op;
-    lsn_t lsn; /* start of the XLogData frame: what Debezium writes as source.lsn */
+    lsn_t lsn;                    /* start of the XLogData frame: what Debezium writes as source.lsn */
     const struct transaction *tx; /* NULL: outside a transaction */
     struct relation *relation;
-    char before_kind;           /* K key-only, O full old row, 0 none */
-    const struct cell *before;  /* relation->n_columns cells, or NULL */
+    char before_kind;          /* K key-only, O full old row, 0 none */
+    const struct cell *before; /* relation->n_columns cells, or NULL */
     const struct cell *after;
     /* OP_TRUNCATE */
     struct relation *const *truncated;

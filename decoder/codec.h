@@ -1,9 +1,10 @@
 /* codec.h - how one column's text becomes a Kafka Connect value or its JSON, as Debezium's would be.
  *
- * A type's rule is one row: a shape (schema), a value (the tree), and where it is hot a shortcut straight to JSON bytes.
- * The shortcut must give the bytes that value + value_json give; a test runs both. Adding a type is adding a row in its
- * family's file (types_number.c, types_numeric.c, types_time.c, types_interval.c, types_text.c, types_shape.c).
- * Source: io.debezium.connector.postgresql.PostgresValueConverter, io.debezium.jdbc.JdbcValueConverters. */
+ * A type's rule is one row: a shape (schema), a value (the tree), and where it is hot a shortcut straight to
+ * JSON bytes. The shortcut must give the bytes that value + value_json give; a test runs both. Adding a type
+ * is adding a row in its family's file (types_number.c, types_numeric.c, types_time.c, types_interval.c,
+ * types_text.c, types_shape.c). Source: io.debezium.connector.postgresql.PostgresValueConverter,
+ * io.debezium.jdbc.JdbcValueConverters. */
 #ifndef DECODER_CODEC_H
 #define DECODER_CODEC_H
 
@@ -25,9 +26,9 @@ struct type_modes {
     enum interval_mode interval;
     enum hstore_mode hstore;
     enum binary_mode binary;
-    int money_digits;          /* money.fraction.digits, preset 2 */
-    bool include_unknown;      /* include.unknown.datatypes */
-    struct slice placeholder;  /* unavailable.value.placeholder, decoded */
+    int money_digits;         /* money.fraction.digits, preset 2 */
+    bool include_unknown;     /* include.unknown.datatypes */
+    struct slice placeholder; /* unavailable.value.placeholder, decoded */
 };
 
 struct type_rule;
@@ -37,27 +38,32 @@ struct codec {
     const struct schema *schema; /* of the field, with optional and default */
     const struct type *type;     /* domains followed */
     int32_t typmod;              /* -1: none */
-    int precision, scale;        /* the rule's: numeric's p and s, time's fraction digits, bit's length; -1: none */
+    int precision, scale; /* the rule's: numeric's p and s, time's fraction digits, bit's length; -1: none */
     bool not_null;
     const struct type_modes *modes;
     const struct types *types;
-    const struct codec *item;    /* arrays */
+    const struct codec *item; /* arrays */
 };
 
 struct type_rule {
     const char *name; /* pg_type.typname; for arrays see codec.c */
-    /* Fills precision, scale and the schema's type, name, version, doc, params, items (not optional nor default).
-     * false: this column cannot be expressed in these modes and is left out of the row. */
+    /* Fills precision, scale and the schema's type, name, version, doc, params, items (not optional nor
+     * default). false: this column cannot be expressed in these modes and is left out of the row. */
     bool (*shape)(struct codec *c, struct schema *s, struct arena *a);
-    /* Text (PostgreSQL's output under our pinned settings) to value; may borrow from the text. ERR_DATA: not convertible. */
-    bool (*value)(const struct codec *c, struct slice text, struct arena *a, struct value *out, struct err *e);
+    /* Text (PostgreSQL's output under our pinned settings) to value; may borrow from the text. ERR_DATA: not
+     * convertible. */
+    bool (*value)(const struct codec *c, struct slice text, struct arena *a, struct value *out,
+                  struct err *e);
     /* Shortcut: the same as JSON. NULL: value + value_json. On false nothing was appended. */
-    bool (*write)(const struct codec *c, struct slice text, struct buf *b, const struct json_style *style, struct err *e);
-    /* What a NOT NULL column holds when no value came (key-only old tuples). NULL: by schema type: 0, false, "", empty. */
+    bool (*write)(const struct codec *c, struct slice text, struct buf *b, const struct json_style *style,
+                  struct err *e);
+    /* What a NOT NULL column holds when no value came (key-only old tuples). NULL: by schema type: 0, false,
+     * "", empty. */
     void (*absent)(const struct codec *c, struct arena *a, struct value *out);
     /* Unchanged TOAST. NULL: the placeholder string for STRING, its bytes for BYTES, otherwise null. */
     void (*unavailable)(const struct codec *c, struct arena *a, struct value *out);
-    /* The column default's literal (pg_get_expr cut to its literal part) as value; NULL: such columns carry no default. */
+    /* The column default's literal (pg_get_expr cut to its literal part) as value; NULL: such columns carry
+     * no default. */
     bool (*preset)(const struct codec *c, struct slice literal, struct arena *a, struct value *out);
 };
 
@@ -70,11 +76,12 @@ extern const struct type_rule type_rules_text[];
 extern const struct type_rule type_rules_shape[];
 extern const struct type_rule type_rule_enum, type_rule_unknown, type_rule_array;
 
-/* Builds the codec of a column, with everything in the arena (types, modes must outlive it). not_null is the column's
- * or a domain's. *out is NULL when the column is to be left out, as Debezium leaves it out (unsupported type).
- * ERR_DATA: an oid that the registry does not know (the caller reloads the catalogue and tries once more). */
-bool codec_make(const struct column *column, const struct types *types, const struct type_modes *modes, struct arena *a,
-                const struct codec **out, struct err *e);
+/* Builds the codec of a column, with everything in the arena (types, modes must outlive it). not_null is the
+ * column's or a domain's. *out is NULL when the column is to be left out, as Debezium leaves it out
+ * (unsupported type). ERR_DATA: an oid that the registry does not know (the caller reloads the catalogue and
+ * tries once more). */
+bool codec_make(const struct column *column, const struct types *types, const struct type_modes *modes,
+                struct arena *a, const struct codec **out, struct err *e);
 
 /* A codec for a type inside another (array items, range bounds): no default, optional. NULL: unsupported. */
 const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct codec *outer, struct arena *a);
@@ -82,7 +89,8 @@ const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct code
 bool codec_value(const struct codec *c, struct slice text, struct arena *a, struct value *out, struct err *e);
 bool codec_write(const struct codec *c, struct slice text, struct buf *b, struct arena *scratch,
                  const struct json_style *style, struct err *e);
-void codec_absent(const struct codec *c, struct arena *a, struct value *out); /* null when optional, else default or fallback */
+void codec_absent(const struct codec *c, struct arena *a,
+                  struct value *out); /* null when optional, else default or fallback */
 void codec_unavailable(const struct codec *c, struct arena *a, struct value *out);
 
 #endif

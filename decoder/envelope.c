@@ -34,7 +34,8 @@ void envelope_free(struct envelope *env)
 {
     if (!env)
         return;
-    struct buf *all[] = {&env->old_key, &env->new_key, &env->old_header, &env->new_header, &env->first, &env->second};
+    struct buf *all[] = {&env->old_key,    &env->new_key, &env->old_header,
+                         &env->new_header, &env->first,   &env->second};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_free(all[i]);
     free(env);
@@ -72,7 +73,8 @@ static bool add_event(struct work *w, enum change_op op, struct buf *key, struct
 {
     struct order order, *at = NULL;
     if (w->counter) {
-        order = (struct order){w->counter->xid, w->change->lsn, ++w->counter->total, ++*w->counter->collection};
+        order =
+            (struct order){w->counter->xid, w->change->lsn, ++w->counter->total, ++*w->counter->collection};
         at = &order;
     }
     const struct change *c = w->change;
@@ -97,7 +99,8 @@ static bool add_event(struct work *w, enum change_op op, struct buf *key, struct
 static void add_tombstone(struct work *w, struct header header)
 {
     if (w->env->rules->tombstones)
-        w->env->records[w->env->n++] = (struct envelope_record){0, key_of(w->plan, &w->env->old_key), {NULL, 0}, header};
+        w->env->records[w->env->n++] =
+            (struct envelope_record){0, key_of(w->plan, &w->env->old_key), {NULL, 0}, header};
 }
 
 static bool make_delete(struct work *w, struct err *e)
@@ -105,7 +108,8 @@ static bool make_delete(struct work *w, struct err *e)
     struct envelope *env = w->env;
     if (!w->change->before)
         return err_set(e, ERR_DATA, "DELETE without an old tuple, LSN " LSN_FMT, LSN_ARG(w->change->lsn));
-    if (!make_key(w->plan, w->change->before, &env->old_key, e) || !add_event(w, OP_DELETE, &env->old_key, &env->first, e))
+    if (!make_key(w->plan, w->change->before, &env->old_key, e) ||
+        !add_event(w, OP_DELETE, &env->old_key, &env->first, e))
         return false;
     add_tombstone(w, (struct header){{0}, {0}});
     return true;
@@ -130,7 +134,8 @@ static bool make_move(struct work *w, struct err *e)
     if (!env->rules->skip_create) {
         if (!add_event(w, OP_INSERT, &env->new_key, &env->second, e))
             return false;
-        env->records[env->n - 1].header = (struct header){SLICE("__debezium.oldkey"), buf_view(&env->old_header)};
+        env->records[env->n - 1].header =
+            (struct header){SLICE("__debezium.oldkey"), buf_view(&env->old_header)};
     }
     return true;
 }
@@ -172,8 +177,9 @@ static bool make_by_op(struct work *w, struct err *e)
     }
 }
 
-int envelope_make(struct envelope *env, struct plan *plan, const struct change *change, const struct source *source,
-                  struct order_counter *counter, int64_t ts_ns, const struct envelope_record **records, struct err *e)
+int envelope_make(struct envelope *env, struct plan *plan, const struct change *change,
+                  const struct source *source, struct order_counter *counter, int64_t ts_ns,
+                  const struct envelope_record **records, struct err *e)
 {
     struct work w = {env, plan, change, source, counter, ts_ns};
     env->n = 0;

@@ -3,17 +3,14 @@
  *   B begin     i64 final_lsn, i64 commit_time, i32 xid
  *   C commit    u8 0, i64 commit_lsn, i64 end_lsn, i64 commit_time
  *   O origin    i64 lsn, cstr name
- *   R relation  u32 oid, cstr schema ("" = pg_catalog), cstr name, u8 identity, i16 n, n x (u8 flags, cstr name, u32 type, i32 typmod)
- *   Y type      u32 oid, cstr schema, cstr name
- *   I insert    u32 oid, 'N', tuple
- *   U update    u32 oid, [('K' | 'O'), tuple], 'N', tuple
- *   D delete    u32 oid, ('K' | 'O'), tuple
- *   T truncate  i32 n, u8 flags, n x u32 oid
- *   M message   u8 flags, i64 lsn, cstr prefix, i32 len, bytes
- *   tuple       i16 n, n x ('n' | 'u' | ('t' | 'b') i32 len, bytes)
+ *   R relation  u32 oid, cstr schema ("" = pg_catalog), cstr name, u8 identity, i16 n, n x (u8 flags, cstr
+ * name, u32 type, i32 typmod) Y type      u32 oid, cstr schema, cstr name I insert    u32 oid, 'N', tuple U
+ * update    u32 oid, [('K' | 'O'), tuple], 'N', tuple D delete    u32 oid, ('K' | 'O'), tuple T truncate  i32
+ * n, u8 flags, n x u32 oid M message   u8 flags, i64 lsn, cstr prefix, i32 len, bytes tuple       i16 n, n x
+ * ('n' | 'u' | ('t' | 'b') i32 len, bytes)
  *
- * Integers are big-endian, times are microseconds since 2000. A COMMIT's frame LSN is the transaction's end; the next
- * BEGIN and its first row may carry that same LSN. */
+ * Integers are big-endian, times are microseconds since 2000. A COMMIT's frame LSN is the transaction's end;
+ * the next BEGIN and its first row may carry that same LSN. */
 #include "pgoutput.h"
 
 #include "clock.h"
@@ -123,8 +120,10 @@ static const char *parse_relation(struct pgoutput *d, struct reader *r, struct c
     return NULL;
 }
 
-/* Fills one cell for each column of the relation; a tuple of another width is a protocol error, never a guess. */
-static const char *parse_tuple(struct reader *r, const struct relation *rel, struct cell *cells, bool may_be_unchanged)
+/* Fills one cell for each column of the relation; a tuple of another width is a protocol error, never a
+ * guess. */
+static const char *parse_tuple(struct reader *r, const struct relation *rel, struct cell *cells,
+                               bool may_be_unchanged)
 {
     size_t n = read_u16(r);
     if (!reader_ok(r) || n != rel->n_columns)
@@ -276,7 +275,8 @@ bool pgoutput_parse(struct pgoutput *d, lsn_t lsn, struct slice message, struct 
     if (bad)
         return broken(e, bad, &r, message, lsn);
     if (!reader_done(&r))
-        return broken(e, reader_ok(&r) ? "length: bytes left over" : "length: message too short", &r, message, lsn);
+        return broken(e, reader_ok(&r) ? "length: bytes left over" : "length: message too short", &r, message,
+                      lsn);
     bool of_tx = out->op == OP_MESSAGE ? out->transactional : d->in_tx || was_in_tx;
     out->tx = of_tx ? &d->tx : NULL;
     return true;

@@ -1,5 +1,6 @@
-/* pgoutput.h - the decoder of pgoutput's protocol version 1: frames in, changes out. Pure: no sockets, no clock.
- * Source: PostgreSQL documentation, "Logical Replication Message Formats"; src/backend/replication/logical/proto.c. */
+/* pgoutput.h - the decoder of pgoutput's protocol version 1: frames in, changes out. Pure: no sockets, no
+ * clock. Source: PostgreSQL documentation, "Logical Replication Message Formats";
+ * src/backend/replication/logical/proto.c. */
 #ifndef DECODER_PGOUTPUT_H
 #define DECODER_PGOUTPUT_H
 
@@ -11,8 +12,9 @@ struct pgoutput *pgoutput_new(void);
 void pgoutput_free(struct pgoutput *d);
 struct relations *pgoutput_relations(struct pgoutput *d);
 
-/* Decodes one message. `lsn` is the frame's dataStart (0 for R, Y and some B). Every length is checked; ERR_DATA names the
- * message, the offset and the LSN, and leaves the decoder unusable: the stream must be opened anew. */
+/* Decodes one message. `lsn` is the frame's dataStart (0 for R, Y and some B). Every length is checked;
+ * ERR_DATA names the message, the offset and the LSN, and leaves the decoder unusable: the stream must be
+ * opened anew. */
 bool pgoutput_parse(struct pgoutput *d, lsn_t lsn, struct slice message, struct change *out, struct err *e);
 
 #endif

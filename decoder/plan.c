@@ -1,7 +1,7 @@
 /* plan.c - tuple to bytes, and tuple to value tree.
  *
- * Every text that does not depend on the row is made in plan_new: `"name":` for each column, what a NULL, an absent and
- * an unavailable value look like, the schema in front, the table part of the source block. */
+ * Every text that does not depend on the row is made in plan_new: `"name":` for each column, what a NULL, an
+ * absent and an unavailable value look like, the schema in front, the table part of the source block. */
 #include "plan.h"
 
 #include "json.h"
@@ -10,11 +10,11 @@
 #include <stdlib.h>
 
 struct field {
-    size_t column;             /* index into the tuple */
+    size_t column; /* index into the tuple */
     const struct codec *codec;
-    struct slice label;        /* ,"name": (the first without its comma is label + 1) */
-    struct slice null;         /* JSON of SQL NULL, and of what a key-only tuple does not hold */
-    struct slice unavailable;  /* JSON of an unchanged TOAST value */
+    struct slice label;       /* ,"name": (the first without its comma is label + 1) */
+    struct slice null;        /* JSON of SQL NULL, and of what a key-only tuple does not hold */
+    struct slice unavailable; /* JSON of an unchanged TOAST value */
 };
 
 struct plan {
@@ -35,8 +35,12 @@ static const struct schema int64_schema = {.type = SCHEMA_INT64};
 static const struct schema optional_int64 = {.type = SCHEMA_INT64, .optional = true};
 static const struct schema_field order_fields[] = {
     {"id", &string_schema}, {"total_order", &int64_schema}, {"data_collection_order", &int64_schema}};
-const struct schema order_schema = {
-    .type = SCHEMA_STRUCT, .optional = true, .name = "event.block", .version = 1, .fields = order_fields, .n_fields = 3};
+const struct schema order_schema = {.type = SCHEMA_STRUCT,
+                                    .optional = true,
+                                    .name = "event.block",
+                                    .version = 1,
+                                    .fields = order_fields,
+                                    .n_fields = 3};
 
 /* ---- making a plan ---- */
 
@@ -67,8 +71,8 @@ static void field_fill(struct plan *p, struct field *f, const struct json_style 
     buf_free(&b);
 }
 
-static bool field_make(struct plan *p, const struct plan_settings *set, size_t column, const struct json_style *style,
-                       struct field *out, struct err *e)
+static bool field_make(struct plan *p, const struct plan_settings *set, size_t column,
+                       const struct json_style *style, struct field *out, struct err *e)
 {
     *out = (struct field){.column = column};
     if (!codec_make(&p->rel->columns[column], set->types, set->modes, &p->arena, &out->codec, e))
@@ -78,13 +82,15 @@ static bool field_make(struct plan *p, const struct plan_settings *set, size_t c
     return true;
 }
 
-static const struct schema *struct_schema(struct plan *p, const char *name, const struct field *fields, size_t n, bool optional)
+static const struct schema *struct_schema(struct plan *p, const char *name, const struct field *fields,
+                                          size_t n, bool optional)
 {
     struct schema_field *sf = arena_alloc(&p->arena, (n + 1) * sizeof *sf);
     for (size_t i = 0; i < n; i++)
         sf[i] = (struct schema_field){p->rel->columns[fields[i].column].name, fields[i].codec->schema};
     struct schema *s = arena_zero(&p->arena, sizeof *s);
-    *s = (struct schema){.type = SCHEMA_STRUCT, .optional = optional, .name = name, .fields = sf, .n_fields = n};
+    *s = (struct schema){
+        .type = SCHEMA_STRUCT, .optional = optional, .name = name, .fields = sf, .n_fields = n};
     return s;
 }
 
@@ -120,7 +126,8 @@ static struct slice head_text(struct plan *p, const struct schema *s, bool with_
     return text;
 }
 
-static bool make_fields(struct plan *p, const struct plan_settings *set, const struct plan_choice *choice, struct err *e)
+static bool make_fields(struct plan *p, const struct plan_settings *set, const struct plan_choice *choice,
+                        struct err *e)
 {
     p->fields = arena_zero(&p->arena, (p->rel->n_columns + 1) * sizeof *p->fields);
     for (size_t i = 0; i < p->rel->n_columns; i++) {
@@ -143,7 +150,8 @@ static bool make_fields(struct plan *p, const struct plan_settings *set, const s
 
 static void make_texts(struct plan *p, const char *topic)
 {
-    char *row_name = arena_printf(&p->arena, "%s.Value", topic), *name = arena_printf(&p->arena, "%s.Envelope", topic);
+    char *row_name = arena_printf(&p->arena, "%s.Value", topic),
+         *name = arena_printf(&p->arena, "%s.Envelope", topic);
     p->value_schema = envelope_schema(p, name, struct_schema(p, row_name, p->fields, p->n_fields, true));
     p->value_head = head_text(p, p->value_schema, p->value_style.schemas);
     if (p->n_key) {
@@ -159,7 +167,8 @@ static void make_texts(struct plan *p, const char *topic)
     buf_free(&b);
 }
 
-struct plan *plan_new(const struct plan_settings *set, const struct relation *rel, const struct plan_choice *choice, struct err *e)
+struct plan *plan_new(const struct plan_settings *set, const struct relation *rel,
+                      const struct plan_choice *choice, struct err *e)
 {
     struct plan *p = xcalloc(1, sizeof *p);
     p->rel = rel;
@@ -185,23 +194,25 @@ void plan_free(struct plan *p)
 
 /* ---- tuple to bytes ---- */
 
-/* A value that cannot be converted is written as null, or as the column's fallback where null is not allowed. */
+/* A value that cannot be converted is written as null, or as the column's fallback where null is not allowed.
+ */
 static void note_failure(struct plan *p, const struct field *f, const struct err *why)
 {
     p->failures++;
     p->last_failure = *why;
-    err_prefix(&p->last_failure, "%s.%s column %s", p->rel->schema, p->rel->name, p->rel->columns[f->column].name);
+    err_prefix(&p->last_failure, "%s.%s column %s", p->rel->schema, p->rel->name,
+               p->rel->columns[f->column].name);
 }
 
 /* PostgreSQL sends text unless asked for binary, which walwire never asks for. */
 static bool not_text(const struct plan *p, const struct field *f, struct err *e)
 {
-    return err_set(e, ERR_DATA, "%s.%s column %s: a binary value came though text was asked for", p->rel->schema,
-                   p->rel->name, p->rel->columns[f->column].name);
+    return err_set(e, ERR_DATA, "%s.%s column %s: a binary value came though text was asked for",
+                   p->rel->schema, p->rel->name, p->rel->columns[f->column].name);
 }
 
-static bool write_cell(struct plan *p, const struct field *f, const struct cell *c, const struct json_style *style,
-                       struct buf *b, struct err *e)
+static bool write_cell(struct plan *p, const struct field *f, const struct cell *c,
+                       const struct json_style *style, struct buf *b, struct err *e)
 {
     struct err why;
     switch (c->kind) {
@@ -319,8 +330,8 @@ bool plan_value(struct plan *p, const struct event *ev, struct buf *b, struct er
 
 /* ---- tuple to value tree ---- */
 
-static bool cell_value(struct plan *p, const struct field *f, const struct cell *c, struct arena *a, struct value *out,
-                       struct err *e)
+static bool cell_value(struct plan *p, const struct field *f, const struct cell *c, struct arena *a,
+                       struct value *out, struct err *e)
 {
     struct err why;
     if (c->kind == 'b')
@@ -337,8 +348,8 @@ static bool cell_value(struct plan *p, const struct field *f, const struct cell 
     return true;
 }
 
-static bool struct_value(struct plan *p, const struct field *fields, size_t n, const struct cell *cells, struct arena *a,
-                         struct value *out, struct err *e)
+static bool struct_value(struct plan *p, const struct field *fields, size_t n, const struct cell *cells,
+                         struct arena *a, struct value *out, struct err *e)
 {
     struct value *items = arena_alloc(a, (n + 1) * sizeof *items);
     *out = cells ? value_list(items, n) : value_null();
@@ -359,7 +370,8 @@ static struct value order_value(const struct order *o, struct arena *a)
     return value_list(v, 3);
 }
 
-bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out, struct err *e)
+bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out,
+                   struct err *e)
 {
     return struct_value(p, p->key, p->n_key, cells, a, out, e);
 }

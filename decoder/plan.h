@@ -1,8 +1,9 @@
 /* plan.h - a relation's compiled way from tuples to bytes, and the same as value trees.
  *
- * One plan for each relation version: schema texts, field names, null and placeholder texts are written once; a row is
- * then a walk over its cells. plan_value and plan_tree + value_json give the same bytes (a test compares them).
- * Source: io.debezium.relational.TableSchemaBuilder, io.debezium.data.Envelope; Kafka's JsonConverter. */
+ * One plan for each relation version: schema texts, field names, null and placeholder texts are written once;
+ * a row is then a walk over its cells. plan_value and plan_tree + value_json give the same bytes (a test
+ * compares them). Source: io.debezium.relational.TableSchemaBuilder, io.debezium.data.Envelope; Kafka's
+ * JsonConverter. */
 #ifndef DECODER_PLAN_H
 #define DECODER_PLAN_H
 
@@ -19,10 +20,10 @@ struct plan_settings {
 
 /* Which columns of a relation go where; arrays of relation->n_columns flags, or NULL for all. */
 struct plan_choice {
-    const char *topic;         /* schema names are made from it: <topic>.Envelope */
-    const bool *columns;       /* false: not in the value */
-    const uint16_t *key;       /* indexes in the key's order */
-    size_t n_key;              /* 0: null key */
+    const char *topic;   /* schema names are made from it: <topic>.Envelope */
+    const bool *columns; /* false: not in the value */
+    const uint16_t *key; /* indexes in the key's order */
+    size_t n_key;        /* 0: null key */
 };
 
 /* The transaction block of an event. */
@@ -42,9 +43,10 @@ struct event {
 
 struct plan;
 
-/* ERR_DATA: a column's type oid is not in the registry. NULL on errors. The relation must outlive the plan. */
-struct plan *plan_new(const struct plan_settings *settings, const struct relation *rel, const struct plan_choice *choice,
-                      struct err *e);
+/* ERR_DATA: a column's type oid is not in the registry. NULL on errors. The relation must outlive the plan.
+ */
+struct plan *plan_new(const struct plan_settings *settings, const struct relation *rel,
+                      const struct plan_choice *choice, struct err *e);
 void plan_free(struct plan *p);
 
 bool plan_has_key(const struct plan *p);
@@ -55,14 +57,17 @@ bool plan_key_header(struct plan *p, const struct cell *cells, struct buf *out, 
 bool plan_value(struct plan *p, const struct event *event, struct buf *value, struct err *e);
 
 /* The slow way to the same: trees in the arena, and their schemas. */
-bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out, struct err *e);
+bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out,
+                   struct err *e);
 bool plan_tree(struct plan *p, const struct event *event, struct arena *a, struct value *out, struct err *e);
 /* plan_tree, then JSON: what plan_value must give. */
-bool plan_tree_json(struct plan *p, const struct event *event, struct arena *a, struct buf *value, struct err *e);
+bool plan_tree_json(struct plan *p, const struct event *event, struct arena *a, struct buf *value,
+                    struct err *e);
 const struct schema *plan_key_schema(const struct plan *p); /* NULL: no key */
 const struct schema *plan_value_schema(const struct plan *p);
 
-/* Values that could not be converted and were written as null (event.converting.failure.handling.mode=warn). */
+/* Values that could not be converted and were written as null (event.converting.failure.handling.mode=warn).
+ */
 uint64_t plan_failures(const struct plan *p);
 const char *plan_last_failure(const struct plan *p);
 

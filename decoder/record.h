@@ -1,4 +1,5 @@
-/* record.h - what leaves the decoder for the publishers: one message's bytes, and the mark of the transaction it is of. */
+/* record.h - what leaves the decoder for the publishers: one message's bytes, and the mark of the transaction
+ * it is of. */
 #ifndef DECODER_RECORD_H
 #define DECODER_RECORD_H
 
@@ -24,12 +25,12 @@ struct mark {
 
 struct message {
     struct topic *topic;
-    struct slice key;           /* ptr NULL: no key */
-    struct slice value;         /* ptr NULL: tombstone */
+    struct slice key;             /* ptr NULL: no key */
+    struct slice value;           /* ptr NULL: tombstone */
     const struct header *headers; /* extra ones, before the context headers */
     size_t n_headers;
-    bool context;               /* also carries the connector's constant context headers */
-    int32_t partition;          /* -1: by key */
+    bool context;      /* also carries the connector's constant context headers */
+    int32_t partition; /* -1: by key */
     struct mark *mark;
 };
 

@@ -4,8 +4,11 @@
 #include "json.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-#define STRUCT(schema_name, list) \
-    {.type = SCHEMA_STRUCT, .name = (schema_name), .version = 1, .fields = (list), .n_fields = COUNT_OF(list)}
+#define STRUCT(schema_name, list)                                                                            \
+    {                                                                                                        \
+        .type = SCHEMA_STRUCT, .name = (schema_name), .version = 1, .fields = (list),                        \
+        .n_fields = COUNT_OF(list)                                                                           \
+    }
 
 static const struct schema string_schema = {.type = SCHEMA_STRING}, int64_schema = {.type = SCHEMA_INT64};
 static const struct schema optional_string = {.type = SCHEMA_STRING, .optional = true};
@@ -13,8 +16,10 @@ static const struct schema optional_int64 = {.type = SCHEMA_INT64, .optional = t
 static const struct schema optional_bytes = {.type = SCHEMA_BYTES, .optional = true};
 
 static const struct schema_field tx_key_fields[] = {{"id", &string_schema}};
-static const struct schema tx_key = STRUCT("io.debezium.connector.common.TransactionMetadataKey", tx_key_fields);
-static const struct schema_field count_fields[] = {{"data_collection", &string_schema}, {"event_count", &int64_schema}};
+static const struct schema tx_key =
+    STRUCT("io.debezium.connector.common.TransactionMetadataKey", tx_key_fields);
+static const struct schema_field count_fields[] = {{"data_collection", &string_schema},
+                                                   {"event_count", &int64_schema}};
 static const struct schema count_schema = {.type = SCHEMA_STRUCT,
                                            .optional = true,
                                            .name = "event.collection",
@@ -27,12 +32,16 @@ static const struct schema_field tx_fields[] = {{"status", &string_schema},
                                                 {"event_count", &optional_int64},
                                                 {"data_collections", &counts_schema},
                                                 {"ts_ms", &int64_schema}};
-static const struct schema tx_value = STRUCT("io.debezium.connector.common.TransactionMetadataValue", tx_fields);
+static const struct schema tx_value =
+    STRUCT("io.debezium.connector.common.TransactionMetadataValue", tx_fields);
 
 static const struct schema_field message_key_fields[] = {{"prefix", &optional_string}};
-static const struct schema message_key = STRUCT("io.debezium.connector.postgresql.MessageKey", message_key_fields);
-static const struct schema_field bytes_fields[] = {{"prefix", &optional_string}, {"content", &optional_bytes}};
-static const struct schema_field text_fields[] = {{"prefix", &optional_string}, {"content", &optional_string}};
+static const struct schema message_key =
+    STRUCT("io.debezium.connector.postgresql.MessageKey", message_key_fields);
+static const struct schema_field bytes_fields[] = {{"prefix", &optional_string},
+                                                   {"content", &optional_bytes}};
+static const struct schema_field text_fields[] = {{"prefix", &optional_string},
+                                                  {"content", &optional_string}};
 static const struct schema message_bytes = STRUCT("io.debezium.connector.postgresql.Message", bytes_fields);
 static const struct schema message_text = STRUCT("io.debezium.connector.postgresql.Message", text_fields);
 static const struct schema_field message_bytes_fields[] = {{"op", &string_schema},
@@ -47,12 +56,15 @@ static const struct schema_field message_text_fields[] = {{"op", &string_schema}
                                                           {"message", &message_text}};
 static const struct schema message_value_bytes =
     STRUCT("io.debezium.connector.postgresql.MessageValue", message_bytes_fields);
-static const struct schema message_value_text = STRUCT("io.debezium.connector.postgresql.MessageValue", message_text_fields);
+static const struct schema message_value_text =
+    STRUCT("io.debezium.connector.postgresql.MessageValue", message_text_fields);
 
 static const struct schema_field heartbeat_key_fields[] = {{"serverName", &string_schema}};
-static const struct schema heartbeat_key = STRUCT("io.debezium.connector.common.ServerNameKey", heartbeat_key_fields);
+static const struct schema heartbeat_key =
+    STRUCT("io.debezium.connector.common.ServerNameKey", heartbeat_key_fields);
 static const struct schema_field heartbeat_fields[] = {{"ts_ms", &int64_schema}};
-static const struct schema heartbeat_value = STRUCT("io.debezium.connector.common.Heartbeat", heartbeat_fields);
+static const struct schema heartbeat_value =
+    STRUCT("io.debezium.connector.common.Heartbeat", heartbeat_fields);
 
 static void write(struct buf *b, const struct schema *s, struct value v, const struct json_style *style)
 {
@@ -78,9 +90,9 @@ static struct value text(const char *s)
     return value_string(slice_of(s));
 }
 
-static void write_transaction(struct buf *key, struct buf *value, const struct record_style *style, const char *status,
-                              const struct order *order, struct value events, struct value counts, int64_t ts_ms,
-                              struct arena *a)
+static void write_transaction(struct buf *key, struct buf *value, const struct record_style *style,
+                              const char *status, const struct order *order, struct value events,
+                              struct value counts, int64_t ts_ms, struct arena *a)
 {
     struct value id = text(arena_printf(a, "%u:%llu", order->xid, (unsigned long long)order->lsn));
     write(key, &tx_key, list(a, &id, 1), &style->key);
@@ -88,19 +100,21 @@ static void write_transaction(struct buf *key, struct buf *value, const struct r
     write(value, &tx_value, list(a, all, COUNT_OF(all)), &style->value);
 }
 
-void record_begin(struct buf *key, struct buf *value, const struct record_style *style, const struct order *order,
-                  int64_t ts_ms, struct arena *a)
+void record_begin(struct buf *key, struct buf *value, const struct record_style *style,
+                  const struct order *order, int64_t ts_ms, struct arena *a)
 {
     write_transaction(key, value, style, "BEGIN", order, value_null(), value_null(), ts_ms, a);
 }
 
-void record_end(struct buf *key, struct buf *value, const struct record_style *style, const struct order *order, int64_t ts_ms,
-                const struct collection_count *counts, size_t n, struct arena *a)
+void record_end(struct buf *key, struct buf *value, const struct record_style *style,
+                const struct order *order, int64_t ts_ms, const struct collection_count *counts, size_t n,
+                struct arena *a)
 {
     struct value *items = arena_alloc(a, (n + 1) * sizeof *items);
     for (size_t i = 0; i < n; i++)
         items[i] = list(a, (struct value[]){text(counts[i].name), value_int(counts[i].events)}, 2);
-    write_transaction(key, value, style, "END", order, value_int(order->total), value_list(items, n), ts_ms, a);
+    write_transaction(key, value, style, "END", order, value_int(order->total), value_list(items, n), ts_ms,
+                      a);
 }
 
 /* The content under binary.handling.mode. */
@@ -131,13 +145,14 @@ static struct value order_value(const struct order *o, struct arena *a)
 {
     if (!o)
         return value_null();
-    const struct value all[] = {text(arena_printf(a, "%u:%llu", o->xid, (unsigned long long)o->lsn)), value_int(o->total),
-                                value_int(o->collection)};
+    const struct value all[] = {text(arena_printf(a, "%u:%llu", o->xid, (unsigned long long)o->lsn)),
+                                value_int(o->total), value_int(o->collection)};
     return list(a, all, COUNT_OF(all));
 }
 
-void record_message(struct buf *key, struct buf *value, const struct record_style *style, const struct change *change,
-                    const struct source *source, const struct order *order, int64_t ts_ms, struct arena *a)
+void record_message(struct buf *key, struct buf *value, const struct record_style *style,
+                    const struct change *change, const struct source *source, const struct order *order,
+                    int64_t ts_ms, struct arena *a)
 {
     struct value prefix = value_string(change->prefix);
     write(key, &message_key, list(a, &prefix, 1), &style->key);
@@ -150,8 +165,8 @@ void record_message(struct buf *key, struct buf *value, const struct record_styl
     write(value, s, list(a, all, COUNT_OF(all)), &style->value);
 }
 
-void record_heartbeat(struct buf *key, struct buf *value, const struct record_style *style, const char *server, int64_t ts_ms,
-                      struct arena *a)
+void record_heartbeat(struct buf *key, struct buf *value, const struct record_style *style,
+                      const char *server, int64_t ts_ms, struct arena *a)
 {
     struct value name = text(server), at = value_int(ts_ms);
     write(key, &heartbeat_key, list(a, &name, 1), &style->key);

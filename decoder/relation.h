@@ -1,8 +1,9 @@
-/* relation.h - a table as the stream's last RELATION message and the catalogue describe it, and the cache of them by oid.
+/* relation.h - a table as the stream's last RELATION message and the catalogue describe it, and the cache of
+ * them by oid.
  *
- * A new R message replaces the cached relation whole, at once (an older version is never merged). What the message does
- * not carry (NOT NULL, defaults, key) is filled in by the engine from the catalogue, which may already be newer than the
- * stream: columns that the message does not have are ignored. */
+ * A new R message replaces the cached relation whole, at once (an older version is never merged). What the
+ * message does not carry (NOT NULL, defaults, key) is filled in by the engine from the catalogue, which may
+ * already be newer than the stream: columns that the message does not have are ignored. */
 #ifndef DECODER_RELATION_H
 #define DECODER_RELATION_H
 
@@ -13,17 +14,17 @@ struct column {
     const char *name;
     uint32_t type_oid;
     int32_t typmod;
-    bool identity;          /* part of the replica identity (flag bit 0 of the R message) */
+    bool identity; /* part of the replica identity (flag bit 0 of the R message) */
     /* from the catalogue; the presets hold where the catalogue has no such column any more */
-    bool not_null;          /* false */
-    const char *preset;     /* pg_get_expr of the default; NULL: none, or generated */
-    const char *comment;    /* NULL: none */
+    bool not_null;       /* false */
+    const char *preset;  /* pg_get_expr of the default; NULL: none, or generated */
+    const char *comment; /* NULL: none */
 };
 
 struct relation {
     uint32_t oid;
     const char *schema, *name;
-    char identity;          /* pg_class.relreplident: d n f i */
+    char identity; /* pg_class.relreplident: d n f i */
     size_t n_columns;
     struct column *columns; /* in the order of the tuples */
     const uint16_t *key;    /* indexes into columns, in the key's order; the catalogue's PK or unique index */
@@ -41,6 +42,6 @@ struct relations;
 struct relations *relations_new(void);
 void relations_free(struct relations *c);
 struct relation *relations_find(const struct relations *c, uint32_t oid); /* NULL: unknown */
-void relations_put(struct relations *c, struct relation *r);             /* takes ownership; frees the one it replaces */
+void relations_put(struct relations *c, struct relation *r); /* takes ownership; frees the one it replaces */
 
 #endif

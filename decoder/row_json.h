@@ -1,8 +1,8 @@
 /* row_json.h - column values as browsers want them: the WebSocket protocol's value rules.
  *
- * int8 and oid as strings unless they fit a double exactly, numeric always strings, bytea base64, timestamps ISO-8601 in
- * UTC with microseconds, json embedded as JSON, arrays as arrays, everything else PostgreSQL's text. The output never
- * holds a raw newline, so that messages may be separated by one. */
+ * int8 and oid as strings unless they fit a double exactly, numeric always strings, bytea base64, timestamps
+ * ISO-8601 in UTC with microseconds, json embedded as JSON, arrays as arrays, everything else PostgreSQL's
+ * text. The output never holds a raw newline, so that messages may be separated by one. */
 #ifndef DECODER_ROW_JSON_H
 #define DECODER_ROW_JSON_H
 
@@ -12,7 +12,7 @@
 
 /* How values of a type are written; computed once a column. */
 struct row_style {
-    char kind;               /* private to row_json.c */
+    char kind;                    /* private to row_json.c */
     const struct row_style *item; /* arrays; static or in the arena */
 };
 

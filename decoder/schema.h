@@ -49,8 +49,9 @@ struct schema {
     size_t n_fields;
 };
 
-/* Writes the schema as JsonConverter does: type, items|keys,values|fields, optional, name, version, doc, parameters,
- * default, and last "field" when `field` is not NULL. Source: org.apache.kafka.connect.json.JsonConverter.asJsonSchema. */
+/* Writes the schema as JsonConverter does: type, items|keys,values|fields, optional, name, version, doc,
+ * parameters, default, and last "field" when `field` is not NULL. Source:
+ * org.apache.kafka.connect.json.JsonConverter.asJsonSchema. */
 void schema_json(struct buf *b, const struct schema *s, const char *field);
 
 /* The same with the converter's style, which the defaults of decimals follow (decimal.format). */

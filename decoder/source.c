@@ -1,5 +1,5 @@
-/* source.c - the source block, as a value and as text. The text is put together from pieces that change only from one
- * transaction to the next: a row adds its LSN twice and its table. */
+/* source.c - the source block, as a value and as text. The text is put together from pieces that change only
+ * from one transaction to the next: a row adds its LSN twice and its table. */
 #include "source.h"
 
 #include "json.h"
@@ -19,11 +19,11 @@ static const struct schema snapshot_schema = {.type = SCHEMA_STRING,
                                               .n_params = 1,
                                               .preset = &not_a_snapshot};
 static const struct schema_field fields[] = {
-    {"version", &string_schema},    {"connector", &string_schema}, {"name", &string_schema},
-    {"ts_ms", &int64_schema},       {"snapshot", &snapshot_schema}, {"db", &string_schema},
-    {"sequence", &optional_string}, {"ts_us", &optional_int64},    {"ts_ns", &optional_int64},
-    {"schema", &string_schema},     {"table", &string_schema},     {"txId", &optional_int64},
-    {"lsn", &optional_int64},       {"xmin", &optional_int64},     {"origin", &optional_string},
+    {"version", &string_schema},     {"connector", &string_schema},  {"name", &string_schema},
+    {"ts_ms", &int64_schema},        {"snapshot", &snapshot_schema}, {"db", &string_schema},
+    {"sequence", &optional_string},  {"ts_us", &optional_int64},     {"ts_ns", &optional_int64},
+    {"schema", &string_schema},      {"table", &string_schema},      {"txId", &optional_int64},
+    {"lsn", &optional_int64},        {"xmin", &optional_int64},      {"origin", &optional_string},
     {"origin_lsn", &optional_int64},
 };
 const struct schema source_schema = {.type = SCHEMA_STRUCT,
@@ -41,7 +41,8 @@ static struct value sequence(const struct source *s, struct arena *a)
 {
     if (!s->last_commit)
         return text(arena_printf(a, "[null,\"%llu\"]", (unsigned long long)s->lsn));
-    return text(arena_printf(a, "[\"%llu\",\"%llu\"]", (unsigned long long)s->last_commit, (unsigned long long)s->lsn));
+    return text(arena_printf(a, "[\"%llu\",\"%llu\"]", (unsigned long long)s->last_commit,
+                             (unsigned long long)s->lsn));
 }
 
 struct value source_value(const struct source *s, struct arena *a)
@@ -136,12 +137,13 @@ static void write_origin(struct buf *b, const struct source *s)
 
 static bool stamp_holds(const struct stamp *t, const struct source *s, bool null_as_default)
 {
-    return t->filled && t->null_as_default == null_as_default && t->of.ts_us == s->ts_us && t->of.tx_id == s->tx_id &&
-           t->of.last_commit == s->last_commit && t->of.snapshot == s->snapshot && t->of.name == s->name &&
-           t->of.db == s->db && same_origin(&t->of, s);
+    return t->filled && t->null_as_default == null_as_default && t->of.ts_us == s->ts_us &&
+           t->of.tx_id == s->tx_id && t->of.last_commit == s->last_commit && t->of.snapshot == s->snapshot &&
+           t->of.name == s->name && t->of.db == s->db && same_origin(&t->of, s);
 }
 
-void stamp_json(struct stamp *t, struct buf *b, const struct source *s, struct slice table_json, bool null_as_default)
+void stamp_json(struct stamp *t, struct buf *b, const struct source *s, struct slice table_json,
+                bool null_as_default)
 {
     if (!stamp_holds(t, s, null_as_default)) {
         fill_head(&t->head, s, null_as_default);

@@ -15,9 +15,9 @@ struct source {
     int64_t ts_us;        /* commit time, or the server's time when a table's snapshot began */
     lsn_t last_commit;    /* position of the last COMMIT before; 0: none yet */
     lsn_t lsn;
-    int64_t tx_id;        /* -1: none */
+    int64_t tx_id; /* -1: none */
     const char *schema, *table;
-    const char *origin;   /* NULL: local */
+    const char *origin; /* NULL: local */
     lsn_t origin_lsn;
 };
 
@@ -26,14 +26,15 @@ extern const struct schema source_schema;
 /* The block as a value under source_schema, in the arena. */
 struct value source_value(const struct source *s, struct arena *a);
 
-/* The same as JSON text, with the parts that stay the same within a transaction kept from call to call. A zeroed stamp is
- * empty; table_json is the `"schema":"s","table":"t"` part of the text, already escaped. */
+/* The same as JSON text, with the parts that stay the same within a transaction kept from call to call. A
+ * zeroed stamp is empty; table_json is the `"schema":"s","table":"t"` part of the text, already escaped. */
 struct stamp {
     struct source of; /* what the texts below were made for */
     bool null_as_default, filled;
     struct buf head, middle, tail;
 };
-void stamp_json(struct stamp *stamp, struct buf *b, const struct source *s, struct slice table_json, bool null_as_default);
+void stamp_json(struct stamp *stamp, struct buf *b, const struct source *s, struct slice table_json,
+                bool null_as_default);
 void stamp_free(struct stamp *stamp);
 
 #endif

@@ -1,4 +1,5 @@
-/* topic.c - topic names from schema and table. Two tables may get one name; Debezium does not detect that either. */
+/* topic.c - topic names from schema and table. Two tables may get one name; Debezium does not detect that
+ * either. */
 #include "topic.h"
 
 #include <ctype.h>

@@ -1,7 +1,7 @@
 /* types.h - PostgreSQL's types as the catalogue describes them, by oid.
  *
- * Filled by the engine from pg_type, pg_enum and pg_range; the decoder only looks up. Builtin types need no entry to be
- * found: types_new adds none, the engine loads all. Not thread-safe: one registry a connector. */
+ * Filled by the engine from pg_type, pg_enum and pg_range; the decoder only looks up. Builtin types need no
+ * entry to be found: types_new adds none, the engine loads all. Not thread-safe: one registry a connector. */
 #ifndef DECODER_TYPES_H
 #define DECODER_TYPES_H
 
@@ -15,11 +15,11 @@ struct type {
     uint32_t oid;
     const char *schema; /* namespace: "pg_catalog", "public", ... */
     const char *name;   /* pg_type.typname: "int4", "_int4", "hstore", "mood" */
-    char kind;          /* pg_type.typtype: b base, c composite, d domain, e enum, p pseudo, r range, m multirange */
-    uint32_t element;   /* arrays: the element's oid, otherwise 0 */
-    uint32_t base;      /* domains: the base type's oid, otherwise 0 */
-    int32_t typmod;     /* domains: typmod to apply to the base, otherwise -1 */
-    bool not_null;      /* domains: NOT NULL */
+    char kind; /* pg_type.typtype: b base, c composite, d domain, e enum, p pseudo, r range, m multirange */
+    uint32_t element;          /* arrays: the element's oid, otherwise 0 */
+    uint32_t base;             /* domains: the base type's oid, otherwise 0 */
+    int32_t typmod;            /* domains: typmod to apply to the base, otherwise -1 */
+    bool not_null;             /* domains: NOT NULL */
     const char *const *labels; /* enums: in enumsortorder */
     size_t n_labels;
 };
@@ -28,10 +28,11 @@ struct types;
 struct types *types_new(void);
 void types_free(struct types *t);
 void types_set(struct types *t, const struct type *type); /* copies all; replaces the entry of that oid */
-const struct type *types_find(const struct types *t, uint32_t oid); /* NULL: unknown. Valid until the next types_set of that oid */
+const struct type *types_find(const struct types *t,
+                              uint32_t oid); /* NULL: unknown. Valid until the next types_set of that oid */
 
-/* Follows domains to the type they stand on; *typmod becomes the domain's where the domain has one, *not_null is set
- * when any domain on the way is NOT NULL. NULL: unknown oid, or a chain longer than 32. */
+/* Follows domains to the type they stand on; *typmod becomes the domain's where the domain has one, *not_null
+ * is set when any domain on the way is NOT NULL. NULL: unknown oid, or a chain longer than 32. */
 const struct type *types_root(const struct types *t, uint32_t oid, int32_t *typmod, bool *not_null);
 
 #endif

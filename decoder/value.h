@@ -1,6 +1,7 @@
 /* value.h - one Kafka Connect value as a tagged tree, in an arena; its shape is told by its schema.
  *
- * The tree is the slow path (transforms, Avro) and the reference: the plan writer must give the same bytes. */
+ * The tree is the slow path (transforms, Avro) and the reference: the plan writer must give the same bytes.
+ */
 #ifndef DECODER_VALUE_H
 #define DECODER_VALUE_H
 
@@ -15,7 +16,7 @@ enum value_kind {
     VALUE_FLOAT,  /* both float schema types; FLOAT32 values are exact floats */
     VALUE_STRING, /* bytes of UTF-8 */
     VALUE_BYTES,
-    VALUE_LIST,   /* ARRAY: items; STRUCT: the fields in schema order; MAP: key, value, key, value, ... */
+    VALUE_LIST, /* ARRAY: items; STRUCT: the fields in schema order; MAP: key, value, key, value, ... */
 };
 
 struct value {
@@ -35,7 +36,8 @@ struct value {
 /* How JsonConverter was told to write values. */
 struct json_style {
     bool schemas;           /* schemas.enable: {"schema":..,"payload":..} */
-    bool null_as_default;   /* replace.null.with.default: a null in a field with a default is written as the default */
+    bool null_as_default;   /* replace.null.with.default: a null in a field with a default is written as the
+                               default */
     bool decimal_as_number; /* decimal.format=NUMERIC */
 };
 

@@ -56,7 +56,8 @@ static void capture_free(void *arg)
     free(c);
 }
 
-static bool make_plan(const struct capture_settings *s, struct relation *rel, struct capture *c, struct err *e)
+static bool make_plan(const struct capture_settings *s, struct relation *rel, struct capture *c,
+                      struct err *e)
 {
     bool *columns = xcalloc(rel->n_columns + 1, sizeof *columns);
     uint16_t *key = xcalloc(rel->n_columns + 1, sizeof *key);

@@ -1,4 +1,5 @@
-/* capture.h - what the engine keeps for each relation of the stream: its plan, its topic, its browsers' table. */
+/* capture.h - what the engine keeps for each relation of the stream: its plan, its topic, its browsers'
+ * table. */
 #ifndef ENGINE_CAPTURE_H
 #define ENGINE_CAPTURE_H
 
@@ -9,13 +10,13 @@
 #include "record.h"
 
 struct capture {
-    struct plan *plan;        /* NULL: not captured, its rows are passed over */
-    struct topic *topic;      /* of the set below */
-    struct live_table *live;  /* NULL: no browsers */
-    char *collection;         /* "schema.table", as in transaction records */
-    int64_t events;           /* in transaction number tx */
+    struct plan *plan;       /* NULL: not captured, its rows are passed over */
+    struct topic *topic;     /* of the set below */
+    struct live_table *live; /* NULL: no browsers */
+    char *collection;        /* "schema.table", as in transaction records */
+    int64_t events;          /* in transaction number tx */
     uint64_t tx;
-    uint64_t failures_told;   /* unconvertible values that a warning was logged for */
+    uint64_t failures_told; /* unconvertible values that a warning was logged for */
 };
 
 /* Topics by name. They outlive relations: a sink's handle stays good when a table's definition changes. */

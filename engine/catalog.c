@@ -1,5 +1,5 @@
-/* catalog.c - reads the catalogue. What it says is of now, while the stream may be in the past: columns are matched by
- * name, and what is not there keeps its preset. */
+/* catalog.c - reads the catalogue. What it says is of now, while the stream may be in the past: columns are
+ * matched by name, and what is not there keeps its preset. */
 #include "catalog.h"
 
 #include "config.h"
@@ -57,8 +57,8 @@ bool catalog_types(PGconn *conn, struct types *types, const char *oids, struct e
     return true;
 }
 
-/* Enums grow and types are replaced without a word in the stream, so those of a relation are read again with it. The
- * element or base of a type that is new here follows in a second round. */
+/* Enums grow and types are replaced without a word in the stream, so those of a relation are read again with
+ * it. The element or base of a type that is new here follows in a second round. */
 static bool refresh_types(PGconn *conn, const struct relation *rel, struct types *types, struct err *e)
 {
     struct buf oids = BUF_EMPTY;
@@ -156,11 +156,12 @@ bool catalog_describe(PGconn *conn, struct relation *rel, struct types *types, s
         key_from_identity(rel);
     else if (!describe_key(conn, rel, e))
         return false;
-    return refresh_types(conn, rel, types, e) && (!has_unknown_type(rel, types) || catalog_types(conn, types, NULL, e));
+    return refresh_types(conn, rel, types, e) &&
+           (!has_unknown_type(rel, types) || catalog_types(conn, types, NULL, e));
 }
 
-struct relation *catalog_relation(PGconn *conn, uint32_t oid, const char *schema, const char *name, char identity,
-                                  struct types *types, struct err *e)
+struct relation *catalog_relation(PGconn *conn, uint32_t oid, const char *schema, const char *name,
+                                  char identity, struct types *types, struct err *e)
 {
     PGresult *res = query_by_oid(conn, SQL_RELATION_COLUMNS, oid, e);
     if (!res)
@@ -201,7 +202,7 @@ static struct table table_of(const PGresult *res, int i)
 
 struct ranked {
     struct table table;
-    int rank; /* of the include expression */
+    int rank;  /* of the include expression */
     size_t at; /* keeps the order by name */
 };
 

@@ -1,12 +1,13 @@
 /* checkpoint.c - the order of durability: delivery reports, then the checkpoint, then the LSN to PostgreSQL.
  *
- * Rows and positions are saved as Debezium would (its offset of a COMMIT). While nothing is on its way, the stream's own
- * position is saved beside it, so that WAL of other tables and databases does not pile up behind an idle slot. */
+ * Rows and positions are saved as Debezium would (its offset of a COMMIT). While nothing is on its way, the
+ * stream's own position is saved beside it, so that WAL of other tables and databases does not pile up behind
+ * an idle slot. */
 #include "clock.h"
 #include "log.h"
 #include "pipeline.h"
 
-#define IDLE_SAVE_MS 10000
+#define IDLE_SAVE_MS    10000
 #define IDLE_SAVE_BYTES (16 << 20)
 
 lsn_t checkpoint_position(const struct offset *o)
@@ -28,7 +29,8 @@ bool checkpoint_load(struct pipeline *p, struct err *e)
 
 bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err *e)
 {
-    if (p->env->offsets && !offsets_save(p->env->offsets, p->config->name, p->config->topic_prefix, offset, e))
+    if (p->env->offsets &&
+        !offsets_save(p->env->offsets, p->config->name, p->config->topic_prefix, offset, e))
         return err_prefix(e, "storing the offset");
     p->offset = *offset;
     p->saved_ms = clock_mono_ms();

@@ -11,7 +11,8 @@ int command_stream(int argc, char **argv);
 /* Prints "walwire: text" to stderr and returns 1. */
 int command_fail(const struct err *e);
 
-/* SIGINT and SIGTERM are blocked in all threads and taken here. Waits at most timeout_ms (-1: for ever); 0: none came. */
+/* SIGINT and SIGTERM are blocked in all threads and taken here. Waits at most timeout_ms (-1: for ever); 0:
+ * none came. */
 void command_block_signals(void);
 int command_wait_signal(int timeout_ms);
 

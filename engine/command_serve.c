@@ -31,12 +31,14 @@ static const char help[] =
     "  bootstrap.servers                   Kafka; without it changes go to browsers only\n"
     "  listeners                           REST API, preset " REST_PRESET "; \"none\": no REST\n"
     "  key.converter, value.converter      JsonConverter, with .schemas.enable\n"
-    "  offset.storage.topic                checkpoints in Kafka, as Debezium's (preset with Kafka: connect-offsets)\n"
+    "  offset.storage.topic                checkpoints in Kafka, as Debezium's (preset with Kafka: "
+    "connect-offsets)\n"
     "  offset.storage.file.filename        checkpoints in a file instead\n"
     "  offset.flush.interval.ms            how often a checkpoint is made, preset 1000\n"
     "  producer.*                          producer settings under their Java names\n"
     "and walwire's:\n"
-    "  websocket.listeners                 live page and WebSockets, preset " PAGE_PRESET "; \"none\": no browsers\n"
+    "  websocket.listeners                 live page and WebSockets, preset " PAGE_PRESET
+    "; \"none\": no browsers\n"
     "  websocket.allowed.origins           pages of other hosts that may connect\n"
     "  web.dir                             where the live page's files are\n"
     "  log.level, log.format               error warn info debug; text json\n\n"
@@ -140,7 +142,9 @@ static bool open_web(struct server *s, struct err *e)
 {
     char *dir = web_dir_of(s->worker_props);
     struct web_options o = {.listeners = listeners_of(s->worker_props, "listeners", REST_PRESET),
-                            .websocket_listeners = s->hub ? listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET) : "",
+                            .websocket_listeners =
+                                s->hub ? listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET)
+                                       : "",
                             .allowed_origins = props_get(s->worker_props, "websocket.allowed.origins"),
                             .web_dir = dir,
                             .hub = s->hub,

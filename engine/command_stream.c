@@ -1,8 +1,10 @@
-/* command_stream.c - changes to stdout from a temporary slot: one command, no configuration, nothing left behind.
+/* command_stream.c - changes to stdout from a temporary slot: one command, no configuration, nothing left
+ * behind.
  *
- * The slot goes with its connection. The publication is ours by its name and an advisory lock held while we live, so that
- * the next run can drop what a killed one has left. Tables without a usable replica identity are published for inserts and
- * truncates only: otherwise publishing them would make the application's own updates and deletes fail. */
+ * The slot goes with its connection. The publication is ours by its name and an advisory lock held while we
+ * live, so that the next run can drop what a killed one has left. Tables without a usable replica identity
+ * are published for inserts and truncates only: otherwise publishing them would make the application's own
+ * updates and deletes fail. */
 #include "catalog.h"
 #include "command.h"
 #include "config.h"
@@ -19,14 +21,16 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: walwire stream CONNINFO [--table SCHEMA.TABLE ...] [--snapshot] [--set NAME=VALUE ...] [--verbose]\n\n"
+    "Usage: walwire stream CONNINFO [--table SCHEMA.TABLE ...] [--snapshot] [--set NAME=VALUE ...] "
+    "[--verbose]\n\n"
     "Prints each change as one JSON line (Debezium's envelope) until interrupted.\n\n"
     "  CONNINFO              'postgresql://user@host:port/database' or 'host=... dbname=...'\n"
     "  --table SCHEMA.TABLE  only this table; may be repeated. Without it: all tables\n"
     "  --snapshot            first the rows that are there, as op \"r\"\n"
     "  --set NAME=VALUE      any connector option, such as decimal.handling.mode=string\n"
     "  --verbose             say what is being done\n\n"
-    "Needs wal_level=logical, the REPLICATION privilege, and ownership of the tables. A temporary slot and publication are\n"
+    "Needs wal_level=logical, the REPLICATION privilege, and ownership of the tables. A temporary slot and "
+    "publication are\n"
     "used and gone afterwards; after kill -9 the next run removes the publication.\n";
 
 struct streaming {
@@ -55,9 +59,9 @@ static void add_table(struct buf *list, const char *name)
 static const struct {
     const char *libpq, *ours;
 } connection_names[] = {
-    {"host", "database.hostname"}, {"port", "database.port"},       {"user", "database.user"},
-    {"password", "database.password"}, {"dbname", "database.dbname"},   {"sslmode", "database.sslmode"},
-    {"sslcert", "database.sslcert"}, {"sslkey", "database.sslkey"}, {"sslrootcert", "database.sslrootcert"},
+    {"host", "database.hostname"},     {"port", "database.port"},     {"user", "database.user"},
+    {"password", "database.password"}, {"dbname", "database.dbname"}, {"sslmode", "database.sslmode"},
+    {"sslcert", "database.sslcert"},   {"sslkey", "database.sslkey"}, {"sslrootcert", "database.sslrootcert"},
 };
 
 static void take_connection(struct props *p, const PQconninfoOption *options)
@@ -119,9 +123,10 @@ static void set_presets(struct streaming *s)
 /* Returns -1 to go on, otherwise the exit status. */
 static int read_args(struct streaming *s, int argc, char **argv, struct err *e)
 {
-    static const struct option longs[] = {{"table", required_argument, NULL, 't'}, {"snapshot", no_argument, NULL, 's'},
-                                          {"set", required_argument, NULL, 'S'},   {"verbose", no_argument, NULL, 'v'},
-                                          {"help", no_argument, NULL, 'h'},        {0}};
+    static const struct option longs[] = {
+        {"table", required_argument, NULL, 't'}, {"snapshot", no_argument, NULL, 's'},
+        {"set", required_argument, NULL, 'S'},   {"verbose", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},        {0}};
     set_presets(s);
     log_set_level(LOG_WARN);
     for (int c; (c = getopt_long(argc, argv, "t:sS:vh", longs, NULL)) != -1;) {
@@ -180,8 +185,8 @@ static bool has_identity(const struct table *t)
     return t->identity == 'f' || t->identity == 'i' || (t->identity == 'd' && t->has_primary_key);
 }
 
-static bool publish(struct streaming *s, const struct tables *tables, bool identity, const char *suffix, const char *options,
-                    struct err *e)
+static bool publish(struct streaming *s, const struct tables *tables, bool identity, const char *suffix,
+                    const char *options, struct err *e)
 {
     struct buf list = BUF_EMPTY;
     for (size_t i = 0; i < tables->count; i++) {
@@ -206,10 +211,12 @@ static bool publish(struct streaming *s, const struct tables *tables, bool ident
 static bool publish_all(struct streaming *s, const struct tables *tables, struct err *e)
 {
     if (tables->count == 0)
-        return err_set(e, ERR_CONFIG, "no table matches %s: names are schema.table, in this database", s->tables.len ? s->tables.ptr : "");
+        return err_set(e, ERR_CONFIG, "no table matches %s: names are schema.table, in this database",
+                       s->tables.len ? s->tables.ptr : "");
     for (size_t i = 0; i < tables->count; i++)
         if (!has_identity(&tables->list[i]))
-            log_warn("%s.%s has no replica identity: only its inserts and truncates are shown (ALTER TABLE ... REPLICA IDENTITY FULL shows all)",
+            log_warn("%s.%s has no replica identity: only its inserts and truncates are shown (ALTER TABLE "
+                     "... REPLICA IDENTITY FULL shows all)",
                      tables->list[i].schema, tables->list[i].name);
     return publish(s, tables, true, "", "", e) &&
            publish(s, tables, false, "_inserts", " WITH (publish = 'insert,truncate')", e);
@@ -226,7 +233,8 @@ static bool open_publications(struct streaming *s, struct err *e)
     bool ok = (s->conn = pg_connect(info.ptr, e)) && drop_stale(s->conn, e);
     if (ok) {
         char *lock = xasprintf("SELECT pg_advisory_lock(hashtext('%s'))", s->name);
-        ok = pg_run(s->conn, e, lock) && catalog_tables(s->conn, config, &tables, e) && publish_all(s, &tables, e);
+        ok = pg_run(s->conn, e, lock) && catalog_tables(s->conn, config, &tables, e) &&
+             publish_all(s, &tables, e);
         free(lock);
     }
     tables_free(&tables);

@@ -248,8 +248,9 @@ static void conninfo_add(struct buf *out, const char *key, const char *value)
     buf_char(out, '\'');
 }
 
-/* What shapes the text of values is pinned, so that a server's, database's or role's settings cannot change records.
- * search_path decides how regclass and its kin are written; unqualified names in users' statements mean schema public. */
+/* What shapes the text of values is pinned, so that a server's, database's or role's settings cannot change
+ * records. search_path decides how regclass and its kin are written; unqualified names in users' statements
+ * mean schema public. */
 #define SESSION_OPTIONS                                                                                      \
     "-c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3 "                    \
     "-c bytea_output=hex -c lc_monetary=C -c search_path=public -c statement_timeout=0 "                     \

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define BACKOFF_MOST_MS 30000
-#define FIRST_TRIES 3 /* a server that was never reached counts as a wrong address after so many */
+#define FIRST_TRIES     3 /* a server that was never reached counts as a wrong address after so many */
 
 enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP, WISH_RESTART, WISH_END };
 
@@ -27,7 +27,7 @@ struct connector {
     pthread_cond_t changed; /* with face.mutex: wish, ended */
     enum wish wish;
     bool ended;
-    bool was_up;            /* has streamed or taken a snapshot in this process */
+    bool was_up; /* has streamed or taken a snapshot in this process */
 };
 
 static const char *const names[] = {"UNASSIGNED", "RUNNING", "PAUSED", "STOPPED", "FAILED", "RESTARTING"};
@@ -198,7 +198,8 @@ static void wish(struct connector *c, enum wish w)
     wake_signal(c->face.wake_fd);
 }
 
-struct connector *connector_new(const struct connector_env *env, const char *name, const struct props *given, struct err *e)
+struct connector *connector_new(const struct connector_env *env, const char *name, const struct props *given,
+                                struct err *e)
 {
     struct config *config = config_new(name, given, env->worker, e);
     if (!config)

@@ -1,7 +1,7 @@
 /* ledger.h - which prefix of what was read is durable: one mark for each transaction, in commit order.
  *
- * Messages of different topics are acknowledged out of order; a position is safe only when its transaction and all before
- * it are done. One thread only. */
+ * Messages of different topics are acknowledged out of order; a position is safe only when its transaction
+ * and all before it are done. One thread only. */
 #ifndef ENGINE_LEDGER_H
 #define ENGINE_LEDGER_H
 
@@ -11,7 +11,8 @@ struct ledger;
 struct ledger *ledger_new(void);
 void ledger_free(struct ledger *l);
 
-struct mark *ledger_open(struct ledger *l);          /* the transaction that now begins; the pointer lives until it is done */
+struct mark *ledger_open(
+    struct ledger *l); /* the transaction that now begins; the pointer lives until it is done */
 void ledger_close(struct ledger *l, lsn_t end_lsn, int64_t tx_id, int64_t commit_us); /* it has committed */
 
 struct ledger_position {

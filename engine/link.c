@@ -3,8 +3,8 @@
  *   server: 'w' i64 start, i64 end, i64 time, payload   'k' i64 end, i64 time, u8 reply wanted
  *   client: 'r' i64 written, i64 flushed, i64 applied, i64 time, u8 reply wanted
  *
- * The walsender sends once a row. Reading in small naps while data keeps coming lets its socket fill, so that it makes
- * fewer and larger sends; idle, every byte is taken at once. */
+ * The walsender sends once a row. Reading in small naps while data keeps coming lets its socket fill, so that
+ * it makes fewer and larger sends; idle, every byte is taken at once. */
 #include "link.h"
 
 #include "clock.h"
@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define BATCH_BYTES (256 << 10) /* handed over when this large, or when nothing more is there */
+#define BATCH_BYTES  (256 << 10) /* handed over when this large, or when nothing more is there */
 #define RING_BATCHES 32
-#define NAP_US 100
-#define BUSY_BYTES 16384 /* one round read at least this much: data keeps coming */
+#define NAP_US       100
+#define BUSY_BYTES   16384 /* one round read at least this much: data keeps coming */
 
 struct link {
     PGconn *conn;
@@ -119,7 +119,8 @@ static bool note_frame(struct link *l, struct slice frame, bool *reply, struct e
     } else {
         return err_set(e, ERR_DATA, "replication stream: unknown frame type 0x%02x", tag);
     }
-    return reader_ok(&r) || err_set(e, ERR_DATA, "replication stream: frame of %zu bytes is too short", frame.len);
+    return reader_ok(&r) ||
+           err_set(e, ERR_DATA, "replication stream: frame of %zu bytes is too short", frame.len);
 }
 
 /* Takes what libpq has into the batch, up to its size. */
@@ -223,7 +224,8 @@ static void on_notice(void *arg, const PGresult *res)
     struct link *l = arg;
     const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
     if (text && strstr(text, "skipped loading publication"))
-        snprintf(l->notice, sizeof l->notice, "%s: its changes are not sent: create the publication again and take a new snapshot", text);
+        snprintf(l->notice, sizeof l->notice,
+                 "%s: its changes are not sent: create the publication again and take a new snapshot", text);
     else
         log_info("PostgreSQL says: %s", text ? text : "?");
 }
@@ -234,7 +236,8 @@ static void add_params(struct buf *sql, const char *params)
         size_t n = strcspn(at, ";");
         const char *eq = memchr(at, '=', n);
         if (eq) {
-            char *name = xstrndup(at, (size_t)(eq - at)), *value = xstrndup(eq + 1, n - (size_t)(eq - at) - 1);
+            char *name = xstrndup(at, (size_t)(eq - at)),
+                 *value = xstrndup(eq + 1, n - (size_t)(eq - at) - 1);
             buf_str(sql, ", ");
             pg_ident(sql, name);
             buf_char(sql, ' ');

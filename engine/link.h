@@ -1,7 +1,8 @@
-/* link.h - the replication link: a thread that reads the stream into batches and answers the server's keepalives.
+/* link.h - the replication link: a thread that reads the stream into batches and answers the server's
+ * keepalives.
  *
- * It waits for nothing but its socket, its wake-ups and its timer: not for Kafka, disk, or a lock held elsewhere. When the
- * ring is full it stops reading (the server then waits) and goes on sending status. */
+ * It waits for nothing but its socket, its wake-ups and its timer: not for Kafka, disk, or a lock held
+ * elsewhere. When the ring is full it stops reading (the server then waits) and goes on sending status. */
 #ifndef ENGINE_LINK_H
 #define ENGINE_LINK_H
 
@@ -15,7 +16,7 @@
 /* Frames in the order they came: u32 length (native), then the CopyData payload ('w' or 'k' message). */
 struct batch {
     struct buf bytes;
-    bool last;      /* the stream ended; `end` says why */
+    bool last; /* the stream ended; `end` says why */
     struct err end;
 };
 void batch_free(struct batch *b);
@@ -27,17 +28,18 @@ struct link_options {
     const char *params;              /* slot.stream.params, "k=v;k=v"; NULL: none */
     lsn_t start;                     /* 0: where the slot stands */
     int status_interval_ms;
-    int wake_fd;                     /* signalled when a batch is ready */
+    int wake_fd; /* signalled when a batch is ready */
 };
 
 struct link;
 
-/* Starts replication on the connection (taken over, also on failure) and the thread. NULL: *e; ERR_RETRY when the slot is in use. */
+/* Starts replication on the connection (taken over, also on failure) and the thread. NULL: *e; ERR_RETRY when
+ * the slot is in use. */
 struct link *link_open(PGconn *replication, const struct link_options *options, struct err *e);
-struct batch *link_take(struct link *l);             /* the next batch, caller frees; NULL: none yet */
+struct batch *link_take(struct link *l);              /* the next batch, caller frees; NULL: none yet */
 void link_acknowledge(struct link *l, lsn_t flushed); /* durable up to here; never goes back */
-void link_ask(struct link *l);                       /* asks the server for a keepalive now */
+void link_ask(struct link *l);                        /* asks the server for a keepalive now */
 lsn_t link_received(const struct link *l);
-void link_close(struct link *l);                     /* a last status, CopyDone, join */
+void link_close(struct link *l); /* a last status, CopyDone, join */
 
 #endif

@@ -22,10 +22,10 @@ struct live_table {
     struct hub_table *handle;
     struct arena arena;
     size_t n;
-    uint16_t *column;         /* index into the tuple */
+    uint16_t *column; /* index into the tuple */
     struct row_style *style;
     bool *identity;
-    struct slice *row, *old;  /* scratch of live_change */
+    struct slice *row, *old; /* scratch of live_change */
     size_t *offsets;
     struct buf bytes;
 };
@@ -69,7 +69,8 @@ void live_tables(struct live *l, PGconn *conn, const struct tables *tables, stru
     for (size_t i = 0; i < tables->count; i++) {
         struct err ignored = {0};
         const struct table *t = &tables->list[i];
-        struct relation *rel = catalog_relation(conn, t->oid, t->schema, t->name, t->identity, types, &ignored);
+        struct relation *rel =
+            catalog_relation(conn, t->oid, t->schema, t->name, t->identity, types, &ignored);
         if (rel)
             live_table_free(live_table_new(l, rel, types));
         relation_free(rel);
@@ -87,8 +88,8 @@ static const char *type_label(const struct types *types, uint32_t oid, struct ar
     return t ? arena_strdup(a, t->name) : "unknown";
 }
 
-static void take_columns(struct live_table *t, const struct relation *rel, const struct types *types, const bool *wanted,
-                         struct hub_column *columns)
+static void take_columns(struct live_table *t, const struct relation *rel, const struct types *types,
+                         const bool *wanted, struct hub_column *columns)
 {
     for (size_t i = 0; i < rel->n_columns; i++) {
         if (!wanted[i])
@@ -96,12 +97,14 @@ static void take_columns(struct live_table *t, const struct relation *rel, const
         t->column[t->n] = (uint16_t)i;
         t->style[t->n] = row_style_of(types, rel->columns[i].type_oid, &t->arena);
         t->identity[t->n] = rel->columns[i].identity;
-        columns[t->n++] = (struct hub_column){rel->columns[i].name, type_label(types, rel->columns[i].type_oid, &t->arena)};
+        columns[t->n++] =
+            (struct hub_column){rel->columns[i].name, type_label(types, rel->columns[i].type_oid, &t->arena)};
     }
 }
 
 /* Only keys whose columns are all shown can be told to a browser. */
-static size_t take_key(const struct live_table *t, const struct config *config, const struct relation *rel, uint16_t *key)
+static size_t take_key(const struct live_table *t, const struct config *config, const struct relation *rel,
+                       uint16_t *key)
 {
     struct err ignored;
     uint16_t *all = xcalloc(rel->n_columns + 1, sizeof *all);
@@ -150,8 +153,10 @@ void live_table_free(struct live_table *t)
 
 #define UNKNOWN ((size_t)-1)
 
-/* Writes the values behind one another; offsets[i] to offsets[i + 1] is the i-th, an unknown one is marked in its slice. */
-static void write_values(struct live_table *t, const struct cell *cells, bool key_only, size_t *offsets, struct slice *out)
+/* Writes the values behind one another; offsets[i] to offsets[i + 1] is the i-th, an unknown one is marked in
+ * its slice. */
+static void write_values(struct live_table *t, const struct cell *cells, bool key_only, size_t *offsets,
+                         struct slice *out)
 {
     for (size_t i = 0; i < t->n; i++) {
         const struct cell *c = &cells[t->column[i]];
@@ -176,7 +181,8 @@ static void bind_values(struct live_table *t, const size_t *offsets, struct slic
     }
 }
 
-static void publish(struct live_table *t, const struct change *c, char op, uint32_t *ordinal, bool with_row, bool with_old)
+static void publish(struct live_table *t, const struct change *c, char op, uint32_t *ordinal, bool with_row,
+                    bool with_old)
 {
     const struct hub_change change = {.table = t->handle,
                                       .op = op,

@@ -1,5 +1,6 @@
-/* live.h - a connector's face to the browsers' hub: its tables, its changes as browsers want them, and the thread that
- * reads a table's rows for those who subscribe with a snapshot. Lives as long as its connector, across restarts. */
+/* live.h - a connector's face to the browsers' hub: its tables, its changes as browsers want them, and the
+ * thread that reads a table's rows for those who subscribe with a snapshot. Lives as long as its connector,
+ * across restarts. */
 #ifndef ENGINE_LIVE_H
 #define ENGINE_LIVE_H
 
@@ -9,8 +10,9 @@
 #include "hub.h"
 
 struct live;
-struct live *live_new(struct hub *hub, const struct config *config, int wake_fd); /* wake_fd: the pipeline's */
-void live_free(struct live *l); /* its sessions are closed, the thread ends */
+struct live *live_new(struct hub *hub, const struct config *config,
+                      int wake_fd); /* wake_fd: the pipeline's */
+void live_free(struct live *l);     /* its sessions are closed, the thread ends */
 
 /* ---- for the pipeline thread ---- */
 
@@ -19,12 +21,14 @@ void live_epoch(struct live *l, const char *epoch, lsn_t start);
 void live_tables(struct live *l, PGconn *conn, const struct tables *tables, struct types *types);
 /* Everything that commits before lsn was given; commit_us 0: a keepalive. */
 void live_position(struct live *l, lsn_t lsn, int64_t commit_us);
-bool live_wants_position(const struct live *l); /* somebody waits for the stream to reach a position: ask for a keepalive */
+bool live_wants_position(
+    const struct live *l); /* somebody waits for the stream to reach a position: ask for a keepalive */
 
 struct live_table;
 struct live_table *live_table_new(struct live *l, const struct relation *rel, const struct types *types);
 void live_table_free(struct live_table *t);
-/* A row change or truncate. *ordinal counts the transaction's changes, and is raised: by two when the key changed. */
+/* A row change or truncate. *ordinal counts the transaction's changes, and is raised: by two when the key
+ * changed. */
 void live_change(struct live_table *t, const struct change *change, uint32_t *ordinal, bool key_changed);
 
 #endif

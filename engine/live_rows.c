@@ -1,4 +1,5 @@
-/* live_rows.c - reads a table in one REPEATABLE READ transaction, whose visibility the hub joins to the stream. */
+/* live_rows.c - reads a table in one REPEATABLE READ transaction, whose visibility the hub joins to the
+ * stream. */
 #include "live_rows.h"
 
 #include "catalog.h"
@@ -14,10 +15,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define TAKE_MS 200
+#define TAKE_MS    200
 #define FETCH_ROWS 500
-#define TEXT(n) #n
-#define FETCH(n) "FETCH " TEXT(n) " FROM walwire_rows"
+#define TEXT(n)    #n
+#define FETCH(n)   "FETCH " TEXT(n) " FROM walwire_rows"
 
 struct live_rows {
     struct hub *hub;
@@ -101,7 +102,8 @@ static void write_rows(struct buf *b, const PGresult *res, const struct row_styl
             if (PQgetisnull(res, row, col))
                 BUF_LIT(b, "null");
             else
-                row_json(b, styles[col], (struct slice){PQgetvalue(res, row, col), (size_t)PQgetlength(res, row, col)});
+                row_json(b, styles[col],
+                         (struct slice){PQgetvalue(res, row, col), (size_t)PQgetlength(res, row, col)});
         }
         buf_char(b, '}');
     }
@@ -116,7 +118,8 @@ static struct row_style *styles_of(const PGresult *res, const struct types *type
     return styles;
 }
 
-static bool send_rows(struct live_rows *r, PGconn *conn, const struct hub_request *q, const struct types *types, struct err *e)
+static bool send_rows(struct live_rows *r, PGconn *conn, const struct hub_request *q,
+                      const struct types *types, struct err *e)
 {
     struct arena arena = {0};
     struct row_style *styles = NULL;

@@ -47,7 +47,8 @@ static const struct command commands[] = {
 
 static int command_help(int argc, char **argv)
 {
-    printf("walwire %s - PostgreSQL changes to Kafka and to browsers\n\nUsage: walwire COMMAND ...\n\n", WALWIRE_VERSION);
+    printf("walwire %s - PostgreSQL changes to Kafka and to browsers\n\nUsage: walwire COMMAND ...\n\n",
+           WALWIRE_VERSION);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %s %s\n      %s\n", commands[i].name, commands[i].args, commands[i].text);
     printf("\nwalwire COMMAND --help tells more about serve, stream and check.\n");
@@ -89,7 +90,8 @@ int command_wait_signal(int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    const char *name = argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
+    const char *name =
+        argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
     if (strcmp(name, "--version") == 0)
         name = "version";
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)

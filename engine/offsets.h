@@ -1,9 +1,10 @@
 /* offsets.h - the checkpoint: where a connector would go on after a restart, in Debezium's own words.
  *
- * Stored in the Kafka Connect offsets topic (offset.storage.topic) with Connect's key and Debezium's value, so that a
- * connector can be taken over from Debezium and handed back, or in a file (offset.storage.file.filename). A save has
- * returned only when it is durable; the caller acknowledges the LSN to PostgreSQL after that, never before.
- * Source: io.debezium.connector.postgresql.PostgresOffsetContext. */
+ * Stored in the Kafka Connect offsets topic (offset.storage.topic) with Connect's key and Debezium's value,
+ * so that a connector can be taken over from Debezium and handed back, or in a file
+ * (offset.storage.file.filename). A save has returned only when it is durable; the caller acknowledges the
+ * LSN to PostgreSQL after that, never before. Source: io.debezium.connector.postgresql.PostgresOffsetContext.
+ */
 #ifndef ENGINE_OFFSETS_H
 #define ENGINE_OFFSETS_H
 
@@ -13,14 +14,14 @@
 #include "props.h"
 
 struct offset {
-    bool present;          /* false: nothing stored for this connector */
+    bool present;                    /* false: nothing stored for this connector */
     lsn_t lsn, lsn_proc, lsn_commit; /* 0: member absent */
-    int64_t tx_id;         /* -1: absent */
-    int64_t ts_usec;       /* 0: absent */
-    char message_type[16]; /* "COMMIT" ...; "": absent */
-    char snapshot[16];     /* "INITIAL" while a snapshot runs; "": absent */
+    int64_t tx_id;                   /* -1: absent */
+    int64_t ts_usec;                 /* 0: absent */
+    char message_type[16];           /* "COMMIT" ...; "": absent */
+    char snapshot[16];               /* "INITIAL" while a snapshot runs; "": absent */
     bool snapshot_completed, last_snapshot_record;
-    lsn_t reached;         /* "walwire_lsn", ours, ignored by Debezium: nothing to publish up to here; 0: absent */
+    lsn_t reached; /* "walwire_lsn", ours, ignored by Debezium: nothing to publish up to here; 0: absent */
 };
 
 void offset_json(struct buf *b, const struct offset *offset); /* Debezium's JSON object */
@@ -32,8 +33,11 @@ struct offsets; /* one a worker; its calls may come from any thread, and may blo
 struct offsets *offsets_open(const struct props *worker, struct err *e);
 void offsets_close(struct offsets *o);
 /* connector: its name; server: topic.prefix. */
-bool offsets_load(struct offsets *o, const char *connector, const char *server, struct offset *out, struct err *e);
-bool offsets_save(struct offsets *o, const char *connector, const char *server, const struct offset *offset, struct err *e);
-bool offsets_delete(struct offsets *o, const char *connector, const char *server, struct err *e); /* tombstone */
+bool offsets_load(struct offsets *o, const char *connector, const char *server, struct offset *out,
+                  struct err *e);
+bool offsets_save(struct offsets *o, const char *connector, const char *server, const struct offset *offset,
+                  struct err *e);
+bool offsets_delete(struct offsets *o, const char *connector, const char *server,
+                    struct err *e); /* tombstone */
 
 #endif

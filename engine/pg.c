@@ -6,17 +6,17 @@
 
 #include <stdlib.h>
 
-/* SQLSTATE (or its class) to what it means for us, the longest first; everything else is CONFIG: a statement of ours was
- * refused, and an operator has to look. */
+/* SQLSTATE (or its class) to what it means for us, the longest first; everything else is CONFIG: a statement
+ * of ours was refused, and an operator has to look. */
 static const struct {
     const char *prefix;
     enum err_kind kind;
 } kinds[] = {
     {"53400", ERR_CONFIG}, /* all replication slots in use */
     {"57P04", ERR_CONFIG}, /* database dropped */
-    {"08", ERR_RETRY},     {"53", ERR_RETRY},    {"57", ERR_RETRY}, {"40", ERR_RETRY}, {"55P03", ERR_RETRY},
-    {"55006", ERR_RETRY},  /* slot in use */
-    {"58P01", ERR_CONFIG}, /* WAL segment gone */
+    {"08", ERR_RETRY},     {"53", ERR_RETRY},    {"57", ERR_RETRY},
+    {"40", ERR_RETRY},     {"55P03", ERR_RETRY}, {"55006", ERR_RETRY}, /* slot in use */
+    {"58P01", ERR_CONFIG},                                             /* WAL segment gone */
     {"22P05", ERR_DATA},   {"XX", ERR_FATAL},
 };
 
@@ -38,18 +38,25 @@ bool pg_error(PGconn *conn, const PGresult *res, struct err *e, const char *what
     const char *hint = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_HINT) : NULL;
     if (!text)
         text = PQerrorMessage(conn);
-    return err_set(e, pg_error_kind(state), "%s: %s%s%s%s%s", what, text, detail ? "; " : "", detail ? detail : "",
-                   hint ? "; " : "", hint ? hint : "");
+    return err_set(e, pg_error_kind(state), "%s: %s%s%s%s%s", what, text, detail ? "; " : "",
+                   detail ? detail : "", hint ? "; " : "", hint ? hint : "");
 }
 
-/* libpq gives no SQLSTATE for a failed connect, only text: what the server says in English is matched, anything else
- * counts as passing trouble. */
+/* libpq gives no SQLSTATE for a failed connect, only text: what the server says in English is matched,
+ * anything else counts as passing trouble. */
 static enum err_kind connect_kind(const char *text)
 {
-    static const char *const lasting[] = {"authentication failed", "no pg_hba.conf entry", "does not exist",
-                                          "permission denied",     "invalid",              "not permitted",
-                                          "must be superuser or replication role",         "no password supplied",
-                                          "certificate",           "does not support SSL", "server does not support"};
+    static const char *const lasting[] = {"authentication failed",
+                                          "no pg_hba.conf entry",
+                                          "does not exist",
+                                          "permission denied",
+                                          "invalid",
+                                          "not permitted",
+                                          "must be superuser or replication role",
+                                          "no password supplied",
+                                          "certificate",
+                                          "does not support SSL",
+                                          "server does not support"};
     for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
         if (strstr(text, lasting[i]))
             return ERR_CONFIG;

@@ -9,21 +9,26 @@
 
 #include <libpq-fe.h>
 
-/* Connects (blocking, bounded by connect_timeout of the string). NULL: *e says whether retrying helps, without secrets. */
+/* Connects (blocking, bounded by connect_timeout of the string). NULL: *e says whether retrying helps,
+ * without secrets. */
 PGconn *pg_connect(const char *conninfo, struct err *e);
 
-/* Runs a statement with text parameters and checks for tuples or success. The result is the caller's to PQclear. */
+/* Runs a statement with text parameters and checks for tuples or success. The result is the caller's to
+ * PQclear. */
 PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n_params, const char *const *params);
 /* One statement without parameters whose result does not matter. Works on replication connections too. */
 bool pg_run(PGconn *conn, struct err *e, const char *sql);
-/* The first column of the first row, malloc'ed; NULL with *e set on errors, NULL with e->kind ERR_NONE on no row or NULL. */
+/* The first column of the first row, malloc'ed; NULL with *e set on errors, NULL with e->kind ERR_NONE on no
+ * row or NULL. */
 char *pg_scalar(PGconn *conn, struct err *e, const char *sql);
 
-void pg_ident(struct buf *b, const char *name);   /* "name", quotes doubled */
-void pg_literal(struct buf *b, const char *text); /* 'text', quotes doubled; standard_conforming_strings assumed */
+void pg_ident(struct buf *b, const char *name); /* "name", quotes doubled */
+void pg_literal(struct buf *b,
+                const char *text); /* 'text', quotes doubled; standard_conforming_strings assumed */
 void pg_table(struct buf *b, const char *schema, const char *table);
 
-/* Sets *e from a failed result or connection: kind by SQLSTATE, text "what: server's message". Always false. */
+/* Sets *e from a failed result or connection: kind by SQLSTATE, text "what: server's message". Always false.
+ */
 bool pg_error(PGconn *conn, const PGresult *res, struct err *e, const char *what);
 enum err_kind pg_error_kind(const char *sqlstate);
 

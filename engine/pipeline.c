@@ -91,7 +91,9 @@ static void tell_failures(struct capture *c)
     if (n == c->failures_told)
         return;
     if (c->failures_told == 0)
-        log_warn("%s: a value cannot be converted and is written as null, as Debezium does (told once a table)", plan_last_failure(c->plan));
+        log_warn(
+            "%s: a value cannot be converted and is written as null, as Debezium does (told once a table)",
+            plan_last_failure(c->plan));
     c->failures_told = n;
 }
 
@@ -102,8 +104,9 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
         return true;
     p->source.lsn = change->lsn;
     const struct envelope_record *records;
-    int n = envelope_make(p->envelope, c->plan, change, &p->source, change->op == OP_READ ? NULL : pipeline_counter(p, c),
-                          clock_wall_ns(), &records, e);
+    int n =
+        envelope_make(p->envelope, c->plan, change, &p->source,
+                      change->op == OP_READ ? NULL : pipeline_counter(p, c), clock_wall_ns(), &records, e);
     for (int i = 0; i < n; i++)
         if (!put_record(p, c, &records[i], e))
             return false;
@@ -138,12 +141,14 @@ static void pipeline_init(struct pipeline *p)
     p->ledger = ledger_new();
     p->topics = topics_new();
     p->logical.collection = (char *)"message";
-    p->rules = (struct envelope_rules){c->tombstones, c->skip_create, c->skip_update, c->skip_delete, c->skip_truncate,
-                                       getenv("WALWIRE_CHECK_TREE") != NULL};
+    p->rules =
+        (struct envelope_rules){c->tombstones,  c->skip_create,   c->skip_update,
+                                c->skip_delete, c->skip_truncate, getenv("WALWIRE_CHECK_TREE") != NULL};
     p->envelope = envelope_new(&p->rules);
     p->records = (struct record_style){c->key_style, c->value_style, c->modes.binary};
     p->sink_type = p->env->sink;
-    p->capture = (struct capture_settings){c, {p->types, &c->modes, c->key_style, c->value_style}, p->topics, p->live};
+    p->capture =
+        (struct capture_settings){c, {p->types, &c->modes, c->key_style, c->value_style}, p->topics, p->live};
     p->source = (struct source){.name = c->topic_prefix, .db = c->dbname, .tx_id = -1};
 }
 
@@ -199,8 +204,8 @@ static void make_run_id(char out[37])
     }
 }
 
-bool pipeline_run(const struct connector_env *env, const struct config *config, struct live *live, struct pipeline_face *face,
-                  struct err *e)
+bool pipeline_run(const struct connector_env *env, const struct config *config, struct live *live,
+                  struct pipeline_face *face, struct err *e)
 {
     char run_id[37];
     make_run_id(run_id);

@@ -20,19 +20,19 @@
 
 /* What a run leaves for others to see and gets told by them; owned by the connector. */
 struct pipeline_face {
-    pthread_mutex_t mutex;          /* guards status */
+    pthread_mutex_t mutex; /* guards status */
     struct connector_status status;
-    atomic_bool stop;               /* leave as soon as what is in flight has been delivered */
-    int wake_fd;                    /* eventfd: frames, delivery reports, commands */
+    atomic_bool stop; /* leave as soon as what is in flight has been delivered */
+    int wake_fd;      /* eventfd: frames, delivery reports, commands */
 };
 
 struct pipeline {
     const struct connector_env *env;
     const struct config *config;
     struct pipeline_face *face;
-    const char *run_id;             /* __debezium.context.runId */
-    PGconn *conn;                   /* ordinary session: catalogue, snapshot */
-    PGconn *replication;            /* until the link takes it */
+    const char *run_id;  /* __debezium.context.runId */
+    PGconn *conn;        /* ordinary session: catalogue, snapshot */
+    PGconn *replication; /* until the link takes it */
     struct tables tables;
     struct types *types;
     struct pgoutput *decoder;
@@ -45,34 +45,35 @@ struct pipeline {
     struct sink *sink;
     struct ledger *ledger;
     struct link *link;
-    struct live *live;              /* NULL: no browsers */
+    struct live *live; /* NULL: no browsers */
     struct arena scratch;
     struct buf key, value;
-    char epoch[128];                /* system identifier, timeline, slot */
+    char epoch[128]; /* system identifier, timeline, slot */
     /* position */
-    struct offset offset;           /* as last saved */
-    lsn_t start;                    /* where the stream begins */
-    lsn_t seen;                     /* end of what was decoded: last COMMIT or keepalive */
+    struct offset offset; /* as last saved */
+    lsn_t start;          /* where the stream begins */
+    lsn_t seen;           /* end of what was decoded: last COMMIT or keepalive */
     int64_t saved_ms;
     /* the open transaction */
-    struct mark *mark;              /* NULL: none */
-    struct source source;           /* of the next event */
+    struct mark *mark;    /* NULL: none */
+    struct source source; /* of the next event */
     struct order_counter counter;
-    uint64_t tx;                    /* counts transactions */
-    struct capture **touched;       /* captures with events in it, for its END record */
+    uint64_t tx;              /* counts transactions */
+    struct capture **touched; /* captures with events in it, for its END record */
     size_t n_touched, cap_touched;
-    struct capture logical;         /* stands for logical decoding messages on that list */
+    struct capture logical; /* stands for logical decoding messages on that list */
     uint32_t ordinal;
-    /* a snapshot in the middle of the stream (snapshot.mode=always): runs when everything before this is out */
-    lsn_t snapshot_at;              /* 0: none waiting */
+    /* a snapshot in the middle of the stream (snapshot.mode=always): runs when everything before this is out
+     */
+    lsn_t snapshot_at; /* 0: none waiting */
     int64_t heartbeat_due_ms;
     uint64_t events, transactions, bytes;
 };
 
-/* Connects, prepares slot and publication, takes the snapshot where one is due, then streams until told to stop (true) or
- * something fails (false). Closes everything in any case. */
-bool pipeline_run(const struct connector_env *env, const struct config *config, struct live *live, struct pipeline_face *face,
-                  struct err *e);
+/* Connects, prepares slot and publication, takes the snapshot where one is due, then streams until told to
+ * stop (true) or something fails (false). Closes everything in any case. */
+bool pipeline_run(const struct connector_env *env, const struct config *config, struct live *live,
+                  struct pipeline_face *face, struct err *e);
 
 /* -- for its own files -- */
 
@@ -89,11 +90,14 @@ void pipeline_step(struct pipeline *p, const char *step);
 bool stream_run(struct pipeline *p, struct err *e);
 /* checkpoint.c */
 bool checkpoint_load(struct pipeline *p, struct err *e);
-bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err *e); /* durable, then acknowledged */
-bool checkpoint_tick(struct pipeline *p, bool now, struct err *e); /* saves what has become safe, when it is time */
+bool checkpoint_save(struct pipeline *p, const struct offset *offset,
+                     struct err *e); /* durable, then acknowledged */
+bool checkpoint_tick(struct pipeline *p, bool now,
+                     struct err *e); /* saves what has become safe, when it is time */
 lsn_t checkpoint_position(const struct offset *offset);
 /* snapshot.c */
-bool snapshot_take(struct pipeline *p, const struct slot_start *at, struct err *e); /* imports, reads, delivers, saves */
+bool snapshot_take(struct pipeline *p, const struct slot_start *at,
+                   struct err *e); /* imports, reads, delivers, saves */
 bool snapshot_import(struct pipeline *p, const struct slot_start *at, struct err *e);
 bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e);
 /* prepare.c */

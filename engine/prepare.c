@@ -6,7 +6,8 @@
  *   there           there     from offset    from offset    from offset, read on the way from offset
  *   there           gone      refuse         refuse         refuse                       create, read
  *
- * read* = the slot exports no snapshot any more: a temporary one is made beside it, for its snapshot and its position. */
+ * read* = the slot exports no snapshot any more: a temporary one is made beside it, for its snapshot and its
+ * position. */
 #include "clock.h"
 #include "log.h"
 #include "pipeline.h"
@@ -55,7 +56,9 @@ static bool check_server(struct pipeline *p, struct err *e)
     char *level = pg_scalar(p->conn, e, "SHOW wal_level");
     bool ok = level && strcmp(level, "logical") == 0;
     if (level && !ok)
-        err_set(e, ERR_CONFIG, "wal_level is %s, logical decoding needs logical: run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL",
+        err_set(e, ERR_CONFIG,
+                "wal_level is %s, logical decoding needs logical: run ALTER SYSTEM SET wal_level = logical "
+                "and restart PostgreSQL",
                 level);
     free(level);
     return ok;
@@ -64,8 +67,8 @@ static bool check_server(struct pipeline *p, struct err *e)
 static bool open_database(struct pipeline *p, struct err *e)
 {
     p->conn = connect_as(p, "Debezium General", false, e);
-    return p->conn && check_server(p, e) && run_initial_statements(p, e) && catalog_types(p->conn, p->types, NULL, e) &&
-           catalog_tables(p->conn, p->config, &p->tables, e);
+    return p->conn && check_server(p, e) && run_initial_statements(p, e) &&
+           catalog_types(p->conn, p->types, NULL, e) && catalog_tables(p->conn, p->config, &p->tables, e);
 }
 
 static bool open_sink(struct pipeline *p, struct err *e)
@@ -92,7 +95,8 @@ static bool identify(struct pipeline *p, struct err *e)
     PGresult *res = pg_query(p->replication, e, "IDENTIFY_SYSTEM", 0, NULL);
     if (!res)
         return false;
-    snprintf(p->epoch, sizeof p->epoch, "%s-%s-%s", PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), p->config->slot_name);
+    snprintf(p->epoch, sizeof p->epoch, "%s-%s-%s", PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
+             p->config->slot_name);
     PQclear(res);
     return true;
 }
@@ -134,10 +138,19 @@ static bool position_available(const struct pipeline *p, const struct slot_state
     if (!p->offset.present || snapshot_unfinished(&p->offset))
         return true;
     if (!slot->exists || slot->lost || slot->restart > at)
-        return err_set(e, ERR_CONFIG, "The connector is trying to read change stream starting at " LSN_FMT ", but this is no longer available on the server (slot %s %s). Reconfigure the connector to use a snapshot mode when needed.",
-                       LSN_ARG(at), name, slot->lost ? "has lost its WAL" : slot->exists ? "has moved on" : "does not exist");
+        return err_set(e, ERR_CONFIG,
+                       "The connector is trying to read change stream starting at " LSN_FMT
+                       ", but this is no longer available on the server (slot %s %s). Reconfigure the "
+                       "connector to use a snapshot mode when needed.",
+                       LSN_ARG(at), name,
+                       slot->lost     ? "has lost its WAL"
+                       : slot->exists ? "has moved on"
+                                      : "does not exist");
     if (slot->confirmed > at)
-        return err_set(e, ERR_CONFIG, "slot %s was moved to " LSN_FMT ", past the stored offset " LSN_FMT ": changes between them would be lost. Another program read from it? Delete the connector's offsets to begin with a new snapshot, or set snapshot.mode=when_needed",
+        return err_set(e, ERR_CONFIG,
+                       "slot %s was moved to " LSN_FMT ", past the stored offset " LSN_FMT
+                       ": changes between them would be lost. Another program read from it? Delete the "
+                       "connector's offsets to begin with a new snapshot, or set snapshot.mode=when_needed",
                        name, LSN_ARG(slot->confirmed), LSN_ARG(at));
     return true;
 }
@@ -157,12 +170,13 @@ static bool create_slot(struct pipeline *p, struct slot_start *at, struct err *e
     return true;
 }
 
-/* A snapshot for a slot that is already there: from a temporary slot beside it. Its connection must live until the
- * snapshot is imported, no longer. */
+/* A snapshot for a slot that is already there: from a temporary slot beside it. Its connection must live
+ * until the snapshot is imported, no longer. */
 static bool borrow_snapshot(struct pipeline *p, struct slot_start *at, struct err *e)
 {
     char name[64];
-    snprintf(name, sizeof name, "walwire_snapshot_%d_%u", (int)getpid(), (unsigned)clock_mono_us() & 0xffffff);
+    snprintf(name, sizeof name, "walwire_snapshot_%d_%u", (int)getpid(),
+             (unsigned)clock_mono_us() & 0xffffff);
     PGconn *conn = connect_as(p, "Debezium Slot Info", true, e);
     bool ok = conn && slot_create(conn, name, true, at, e) && snapshot_import(p, at, e);
     if (conn)
@@ -204,7 +218,9 @@ static bool read_only_once(struct pipeline *p, struct err *e)
     struct slot_start at = {0};
     if (!wants_snapshot(p))
         return true;
-    char *text = pg_scalar(p->conn, e, "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end");
+    char *text = pg_scalar(
+        p->conn, e,
+        "select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end");
     bool ok = text && lsn_parse(slice_of(text), &at.consistent_point);
     free(text);
     return ok && snapshot_take(p, &at, e);
@@ -214,7 +230,10 @@ static bool choose_start(struct pipeline *p, struct err *e)
 {
     struct slot_state slot = {0};
     if (p->config->snapshot_mode == SNAPSHOT_NO_DATA && snapshot_unfinished(&p->offset))
-        return err_set(e, ERR_CONFIG, "The connector previously stopped while taking a snapshot, but now the connector is configured to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.");
+        return err_set(
+            e, ERR_CONFIG,
+            "The connector previously stopped while taking a snapshot, but now the connector is configured "
+            "to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.");
     if (!p->env->temporary && !slot_look(p->conn, p->config->slot_name, p->config->dbname, &slot, e))
         return false;
     if (!position_available(p, &slot, e)) {

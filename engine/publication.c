@@ -31,7 +31,8 @@ static void table_list(struct buf *sql, const struct tables *tables)
     }
 }
 
-static bool publication_create(PGconn *conn, const struct config *c, const struct tables *tables, struct err *e)
+static bool publication_create(PGconn *conn, const struct config *c, const struct tables *tables,
+                               struct err *e)
 {
     struct buf sql = BUF_EMPTY;
     BUF_LIT(&sql, "CREATE PUBLICATION ");
@@ -48,7 +49,9 @@ static bool publication_create(PGconn *conn, const struct config *c, const struc
     if (ok)
         log_info("publication %s created", c->publication_name);
     else
-        err_prefix(e, "creating publication %s (or create it as an owner of the tables and set publication.autocreate.mode=disabled)",
+        err_prefix(e,
+                   "creating publication %s (or create it as an owner of the tables and set "
+                   "publication.autocreate.mode=disabled)",
                    c->publication_name);
     return ok;
 }
@@ -72,10 +75,13 @@ static bool same_tables(const PGresult *res, const struct tables *tables)
 }
 
 /* Mode filtered keeps an existing publication's tables equal to the captured ones. */
-static bool publication_align(PGconn *conn, const struct config *c, const struct tables *tables, bool all_tables, struct err *e)
+static bool publication_align(PGconn *conn, const struct config *c, const struct tables *tables,
+                              bool all_tables, struct err *e)
 {
     if (all_tables)
-        return err_set(e, ERR_CONFIG, "publication %s is FOR ALL TABLES, but publication.autocreate.mode is filtered: drop it (DROP PUBLICATION), or set the mode to all_tables",
+        return err_set(e, ERR_CONFIG,
+                       "publication %s is FOR ALL TABLES, but publication.autocreate.mode is filtered: drop "
+                       "it (DROP PUBLICATION), or set the mode to all_tables",
                        c->publication_name);
     const char *name = c->publication_name;
     PGresult *res = pg_query(conn, e, SQL_PUBLICATION_TABLES, 1, &name);
@@ -104,11 +110,16 @@ bool publication_prepare(PGconn *conn, const struct config *c, const struct tabl
     bool exists = PQntuples(res) > 0, all_tables = exists && pg_true(res, 0, 0);
     PQclear(res);
     if (c->publication_mode == PUBLICATION_FILTERED && tables->count == 0)
-        return err_set(e, ERR_CONFIG, "no table matches: check table.include.list and schema.include.list (names are schema.table, as regular expressions)");
+        return err_set(e, ERR_CONFIG,
+                       "no table matches: check table.include.list and schema.include.list (names are "
+                       "schema.table, as regular expressions)");
     if (exists)
-        return c->publication_mode != PUBLICATION_FILTERED || publication_align(conn, c, tables, all_tables, e);
+        return c->publication_mode != PUBLICATION_FILTERED ||
+               publication_align(conn, c, tables, all_tables, e);
     if (c->publication_mode == PUBLICATION_DISABLED)
-        return err_set(e, ERR_CONFIG, "publication %s does not exist and publication.autocreate.mode is disabled: run CREATE PUBLICATION %s FOR TABLE ..., then restart the connector",
+        return err_set(e, ERR_CONFIG,
+                       "publication %s does not exist and publication.autocreate.mode is disabled: run "
+                       "CREATE PUBLICATION %s FOR TABLE ..., then restart the connector",
                        name, name);
     return publication_create(conn, c, tables, e);
 }

@@ -29,7 +29,8 @@ static bool take_columns(char *columns, const struct relation *rel, uint16_t *ke
     for (char *c = strtok_r(columns, ", ", &rest); c; c = strtok_r(NULL, ", ", &rest)) {
         int at = relation_column(rel, c);
         if (at < 0)
-            return err_set(e, ERR_CONFIG, "message.key.columns: table %s.%s has no column %s", rel->schema, rel->name, c);
+            return err_set(e, ERR_CONFIG, "message.key.columns: table %s.%s has no column %s", rel->schema,
+                           rel->name, c);
         if (*n < rel->n_columns)
             key[(*n)++] = (uint16_t)at;
     }
@@ -40,18 +41,21 @@ static bool take_entry(char *entry, const struct relation *rel, uint16_t *key, s
 {
     char *colon = strchr(entry, ':');
     if (!colon)
-        return err_set(e, ERR_CONFIG, "message.key.columns: %s is not of the form table:column,column", entry);
+        return err_set(e, ERR_CONFIG, "message.key.columns: %s is not of the form table:column,column",
+                       entry);
     *colon = 0;
     bool matches = false;
     return entry_matches(entry, rel, &matches, e) && (!matches || take_columns(colon + 1, rel, key, n, e));
 }
 
-bool selection_key(const struct config *config, const struct relation *rel, uint16_t *key, size_t *n, struct err *e)
+bool selection_key(const struct config *config, const struct relation *rel, uint16_t *key, size_t *n,
+                   struct err *e)
 {
     *n = 0;
     char *copy = config->message_key_columns ? xstrdup(config->message_key_columns) : NULL, *rest = NULL;
     bool ok = true;
-    for (char *entry = copy ? strtok_r(copy, ";", &rest) : NULL; ok && entry && *n == 0; entry = strtok_r(NULL, ";", &rest))
+    for (char *entry = copy ? strtok_r(copy, ";", &rest) : NULL; ok && entry && *n == 0;
+         entry = strtok_r(NULL, ";", &rest))
         ok = take_entry(entry, rel, key, n, e);
     free(copy);
     if (ok && *n == 0)

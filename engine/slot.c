@@ -1,4 +1,5 @@
-/* slot.c - replication slots. The publication must exist before the slot: changes between the two could not be decoded. */
+/* slot.c - replication slots. The publication must exist before the slot: changes between the two could not
+ * be decoded. */
 #include "slot.h"
 
 #include "sql.h"
@@ -13,10 +14,13 @@ static bool slot_fits(const PGresult *res, const char *name, const char *dbname,
     if (strcmp(PQgetvalue(res, 0, TYPE), "logical") != 0)
         return err_set(e, ERR_CONFIG, "slot %s is a physical one: choose another slot.name", name);
     if (!plugin || strcmp(plugin, "pgoutput") != 0)
-        return err_set(e, ERR_CONFIG, "slot %s decodes with %s, not pgoutput: choose another slot.name, or drop it with SELECT pg_drop_replication_slot('%s')",
+        return err_set(e, ERR_CONFIG,
+                       "slot %s decodes with %s, not pgoutput: choose another slot.name, or drop it with "
+                       "SELECT pg_drop_replication_slot('%s')",
                        name, plugin, name);
     if (!database || strcmp(database, dbname) != 0)
-        return err_set(e, ERR_CONFIG, "slot %s belongs to database %s, not %s: choose another slot.name", name, database, dbname);
+        return err_set(e, ERR_CONFIG, "slot %s belongs to database %s, not %s: choose another slot.name",
+                       name, database, dbname);
     return true;
 }
 
@@ -38,12 +42,13 @@ bool slot_look(PGconn *conn, const char *name, const char *dbname, struct slot_s
     if (PQntuples(res)) {
         const char *status = pg_cell(res, 0, WAL_STATUS);
         ok = slot_fits(res, name, dbname, e);
-        *out = (struct slot_state){.exists = true,
-                                   .active = pg_true(res, 0, ACTIVE),
-                                   .active_pid = PQgetisnull(res, 0, ACTIVE_PID) ? 0 : atoi(PQgetvalue(res, 0, ACTIVE_PID)),
-                                   .lost = status && strcmp(status, "lost") == 0,
-                                   .confirmed = lsn_cell(res, CONFIRMED),
-                                   .restart = lsn_cell(res, RESTART)};
+        *out = (struct slot_state){
+            .exists = true,
+            .active = pg_true(res, 0, ACTIVE),
+            .active_pid = PQgetisnull(res, 0, ACTIVE_PID) ? 0 : atoi(PQgetvalue(res, 0, ACTIVE_PID)),
+            .lost = status && strcmp(status, "lost") == 0,
+            .confirmed = lsn_cell(res, CONFIRMED),
+            .restart = lsn_cell(res, RESTART)};
     }
     PQclear(res);
     return ok;
@@ -54,14 +59,21 @@ static bool create_failed(PGconn *conn, const PGresult *res, const char *name, s
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
     pg_error(conn, res, e, "creating replication slot");
     if (state && strcmp(state, "53400") == 0)
-        return err_set(e, ERR_CONFIG, "creating slot %s: all replication slots are in use: drop an unused one (SELECT slot_name FROM pg_replication_slots WHERE NOT active) or raise max_replication_slots and restart PostgreSQL",
-                       name);
+        return err_set(
+            e, ERR_CONFIG,
+            "creating slot %s: all replication slots are in use: drop an unused one (SELECT slot_name FROM "
+            "pg_replication_slots WHERE NOT active) or raise max_replication_slots and restart PostgreSQL",
+            name);
     if (state && strcmp(state, "55000") == 0)
-        return err_set(e, ERR_CONFIG, "creating slot %s: logical decoding needs wal_level = logical: run ALTER SYSTEM SET wal_level = logical and restart PostgreSQL",
+        return err_set(e, ERR_CONFIG,
+                       "creating slot %s: logical decoding needs wal_level = logical: run ALTER SYSTEM SET "
+                       "wal_level = logical and restart PostgreSQL",
                        name);
     if (state && strcmp(state, "42501") == 0)
-        return err_set(e, ERR_CONFIG, "creating slot %s: the user may not replicate: grant it with ALTER ROLE %s REPLICATION", name,
-                       PQuser(conn));
+        return err_set(
+            e, ERR_CONFIG,
+            "creating slot %s: the user may not replicate: grant it with ALTER ROLE %s REPLICATION", name,
+            PQuser(conn));
     return err_prefix(e, "slot %s", name);
 }
 

@@ -8,7 +8,7 @@ struct slot_state {
     bool exists;
     bool active;
     int active_pid;
-    bool lost;          /* wal_status lost: its WAL is gone for good */
+    bool lost; /* wal_status lost: its WAL is gone for good */
     lsn_t confirmed, restart;
 };
 
@@ -16,12 +16,14 @@ struct slot_state {
 bool slot_look(PGconn *conn, const char *name, const char *dbname, struct slot_state *out, struct err *e);
 
 struct slot_start {
-    lsn_t consistent_point; /* transactions that commit from here on will be streamed; the snapshot has all others */
+    lsn_t consistent_point; /* transactions that commit from here on will be streamed; the snapshot has all
+                               others */
     char snapshot[64];      /* name to import; valid until the connection runs its next command */
 };
 
 /* On a replication connection. Waits for running transactions to end, as the server must. */
-bool slot_create(PGconn *replication, const char *name, bool temporary, struct slot_start *out, struct err *e);
+bool slot_create(PGconn *replication, const char *name, bool temporary, struct slot_start *out,
+                 struct err *e);
 bool slot_drop(PGconn *conn, const char *name, struct err *e);
 
 #endif

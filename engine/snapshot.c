@@ -1,7 +1,8 @@
 /* snapshot.c - the initial snapshot: COPY of each table inside the slot's own snapshot, a row a time.
  *
- * COPY's text form is the form of pgoutput's values: tab between columns, newline after a row, \N for NULL, backslash
- * escapes. A row is held back until the next one is there, because the last of a table and the last of all are marked. */
+ * COPY's text form is the form of pgoutput's values: tab between columns, newline after a row, \N for NULL,
+ * backslash escapes. A row is held back until the next one is there, because the last of a table and the last
+ * of all are marked. */
 #include "clock.h"
 #include "log.h"
 #include "pipeline.h"
@@ -72,8 +73,8 @@ static const char *copy_column(const char *at, const char *end, struct buf *out)
     return at;
 }
 
-/* Splits a COPY line into the relation's cells. The bytes hold the values one behind another; their pointers are set when
- * all are in, since the buffer may move while it grows. */
+/* Splits a COPY line into the relation's cells. The bytes hold the values one behind another; their pointers
+ * are set when all are in, since the buffer may move while it grows. */
 static bool copy_row(struct slice line, size_t n_columns, struct held *h, struct err *e)
 {
     const char *at = line.ptr, *end = line.ptr + line.len;
@@ -83,7 +84,8 @@ static bool copy_row(struct slice line, size_t n_columns, struct held *h, struct
     size_t n = 0;
     for (; n < n_columns; n++) {
         size_t from = h->bytes.len;
-        bool null = end - at >= 2 && at[0] == '\\' && at[1] == 'N' && (end - at == 2 || at[2] == '\t' || at[2] == '\n');
+        bool null = end - at >= 2 && at[0] == '\\' && at[1] == 'N' &&
+                    (end - at == 2 || at[2] == '\t' || at[2] == '\n');
         at = null ? at + 2 : copy_column(at, end, &h->bytes);
         h->cells[n] = (struct cell){null ? 'n' : 't', {NULL, h->bytes.len - from}};
         bool more = at < end && *at == '\t';
@@ -126,7 +128,8 @@ static bool publish_held(struct reading *r, bool last_of_table, bool last, struc
     return pipeline_row(r->p, &change, h->rel, e);
 }
 
-static bool on_row(struct reading *r, struct slice line, struct relation *rel, bool first_of_table, struct err *e)
+static bool on_row(struct reading *r, struct slice line, struct relation *rel, bool first_of_table,
+                   struct err *e)
 {
     if (!copy_row(line, rel->n_columns, &r->next, e))
         return err_prefix(e, "%s.%s", rel->schema, rel->name);
@@ -212,7 +215,8 @@ static const char *override_of(const struct config *c, const struct table *t)
     return sql;
 }
 
-static void copy_statement(struct buf *sql, const struct config *c, const struct table *t, const struct relation *rel)
+static void copy_statement(struct buf *sql, const struct config *c, const struct table *t,
+                           const struct relation *rel)
 {
     const char *override = override_of(c, t);
     BUF_LIT(sql, "COPY (SELECT ");
@@ -294,8 +298,9 @@ static void reading_free(struct reading *r)
 static bool transaction_id(struct pipeline *p, int64_t *out, struct err *e)
 {
     *out = -1;
-    const char *sql = PQserverVersion(p->conn) >= 130000 ? "select case when not pg_is_in_recovery() then pg_current_xact_id()::text end"
-                                                         : "select case when not pg_is_in_recovery() then txid_current()::text end";
+    const char *sql = PQserverVersion(p->conn) >= 130000
+                          ? "select case when not pg_is_in_recovery() then pg_current_xact_id()::text end"
+                          : "select case when not pg_is_in_recovery() then txid_current()::text end";
     char *text = pg_scalar(p->conn, e, sql);
     if (text)
         *out = strtoll(text, NULL, 10);
@@ -326,7 +331,8 @@ static bool finish(struct pipeline *p, lsn_t lsn, struct err *e)
         if (e->kind != ERR_NONE && e->kind != ERR_RETRY)
             return false;
         if (pipeline_stopping(p))
-            return err_set(e, ERR_RETRY, "stopped before the snapshot was delivered: it starts again with the connector");
+            return err_set(e, ERR_RETRY,
+                           "stopped before the snapshot was delivered: it starts again with the connector");
         if (!p->sink_type->poll(p->sink, e))
             return false;
     }
@@ -346,7 +352,8 @@ bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
     p->source.lsn = lsn;
     p->source.last_commit = 0;
     p->mark = ledger_open(p->ledger);
-    bool ok = transaction_id(p, &p->source.tx_id, e) && read_tables(&r, e) && pg_run(p->conn, e, "COMMIT") && finish(p, lsn, e);
+    bool ok = transaction_id(p, &p->source.tx_id, e) && read_tables(&r, e) && pg_run(p->conn, e, "COMMIT") &&
+              finish(p, lsn, e);
     if (ok)
         log_info("snapshot complete: %llu rows of %zu tables", (unsigned long long)r.rows, r.n_relations);
     reading_free(&r);

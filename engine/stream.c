@@ -7,8 +7,8 @@
 
 #include <poll.h>
 
-#define IDLE_MS 1000        /* the longest sleep */
-#define FINISH_TX_MS 5000   /* a stop waits so long for the open transaction's end */
+#define IDLE_MS      1000 /* the longest sleep */
+#define FINISH_TX_MS 5000 /* a stop waits so long for the open transaction's end */
 
 /* ---- records beside the rows ---- */
 
@@ -113,7 +113,8 @@ static bool wants_prefix(const struct config *c, struct slice prefix)
     return !c->prefix_exclude || !pattern_list_match(c->prefix_exclude, prefix);
 }
 
-/* A message outside a transaction is a transaction of its own for the ledger; its position does not move the slot. */
+/* A message outside a transaction is a transaction of its own for the ledger; its position does not move the
+ * slot. */
 static bool on_message(struct pipeline *p, const struct change *c, struct err *e)
 {
     bool own_mark = !p->mark;
@@ -130,7 +131,8 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
     p->source.lsn = c->lsn;
     if (own_mark)
         p->mark = ledger_open(p->ledger);
-    record_message(&p->key, &p->value, &p->records, c, &p->source, counter ? &order : NULL, clock_wall_ms(), &p->scratch);
+    record_message(&p->key, &p->value, &p->records, c, &p->source, counter ? &order : NULL, clock_wall_ms(),
+                   &p->scratch);
     bool ok = put_own(p, own_topic(p, "message"), -1, e);
     p->source.tx_id = tx_id;
     if (own_mark) {
@@ -179,7 +181,8 @@ static bool on_change(struct pipeline *p, const struct change *c, struct err *e)
 
 /* ---- frames ---- */
 
-/* snapshot.mode=always on a slot that has more to tell: the snapshot is read where the stream has reached its position. */
+/* snapshot.mode=always on a slot that has more to tell: the snapshot is read where the stream has reached its
+ * position. */
 static bool snapshot_when_due(struct pipeline *p, lsn_t upto, struct err *e)
 {
     if (!p->snapshot_at || p->mark || upto < p->snapshot_at)

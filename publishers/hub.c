@@ -1,8 +1,8 @@
 /* hub.c - what the other threads leave for the web thread, and how that takes it.
  *
- * Producers append notes to the inbox and wake the web thread once; it takes the whole list in one go. An inbox that
- * grows beyond a window's size, because the web thread does not get to run, loses its oldest changes as the window
- * would: subscriptions are reset, nobody waits. */
+ * Producers append notes to the inbox and wake the web thread once; it takes the whole list in one go. An
+ * inbox that grows beyond a window's size, because the web thread does not get to run, loses its oldest
+ * changes as the window would: subscriptions are reset, nobody waits. */
 #include "hub_impl.h"
 
 #include <stdio.h>
@@ -194,8 +194,9 @@ struct hub_table *hub_table_set(struct hub *h, int source, const struct hub_tabl
 {
     struct table_note *n = xcalloc(1, sizeof(*n));
     n->note.kind = NOTE_TABLE;
-    n->shape = (struct shape){info->n_columns, info->n_key, xcalloc(info->n_columns, sizeof(struct hub_column)),
-                              xcalloc(info->n_key, sizeof(uint16_t))};
+    n->shape =
+        (struct shape){info->n_columns, info->n_key, xcalloc(info->n_columns, sizeof(struct hub_column)),
+                       xcalloc(info->n_key, sizeof(uint16_t))};
     for (size_t i = 0; i < info->n_columns; i++)
         n->shape.columns[i] =
             (struct hub_column){xstrdup(info->columns[i].name), xstrdup(info->columns[i].type)};
@@ -237,13 +238,20 @@ static struct entry *entry_new(const struct hub_change *c, size_t most)
 {
     uint32_t lengths[2 * COLUMNS_MAX];
     size_t width = c->table->width, n_row = c->row ? width : 0, n_old = c->old ? width : 0;
-    size_t bytes = cells_size(c->row, n_row, lengths, most) + cells_size(c->old, n_old, lengths + n_row, most);
+    size_t bytes =
+        cells_size(c->row, n_row, lengths, most) + cells_size(c->old, n_old, lengths + n_row, most);
     size_t size = sizeof(struct entry) + (n_row + n_old) * sizeof(uint32_t) + bytes;
     struct entry *e = xmalloc(size);
-    *e = (struct entry){
-        .note.kind = NOTE_CHANGE, .table = (struct hub_table *)c->table, .pos = {c->commit_lsn, c->ordinal + 1},
-        .ts_ms = c->ts_ms, .size = size, .xid = c->xid, .n_columns = (uint32_t)width, .op = c->op,
-        .has_row = c->row, .has_old = c->old};
+    *e = (struct entry){.note.kind = NOTE_CHANGE,
+                        .table = (struct hub_table *)c->table,
+                        .pos = {c->commit_lsn, c->ordinal + 1},
+                        .ts_ms = c->ts_ms,
+                        .size = size,
+                        .xid = c->xid,
+                        .n_columns = (uint32_t)width,
+                        .op = c->op,
+                        .has_row = c->row,
+                        .has_old = c->old};
     memcpy(e->lengths, lengths, (n_row + n_old) * sizeof(uint32_t));
     char *to = cells_copy((char *)(e->lengths + n_row + n_old), c->row, n_row, lengths);
     cells_copy(to, c->old, n_old, lengths + n_row);
@@ -372,9 +380,9 @@ static void take_epoch(struct hub *h, struct epoch_note *n)
 static void take_end(struct hub *h, struct epoch_note *n)
 {
     struct session *s;
-    LIST_FOREACH (s, &h->sessions, in_hub)
-        if (s->source == n->source)
-            session_end(s, CLOSE_GONE, "the connector was removed");
+    LIST_FOREACH(s, &h->sessions, in_hub)
+    if (s->source == n->source)
+        session_end(s, CLOSE_GONE, "the connector was removed");
     source_restart(h, n->source, n, "epoch");
     for (struct hub_table *t = h->table_list; t; t = t->next)
         if (t->source == n->source)
@@ -515,14 +523,14 @@ void hub_turn(struct hub *h)
 void hub_tick(struct hub *h, int64_t now_ms)
 {
     struct session *s;
-    LIST_FOREACH (s, &h->sessions, in_hub)
-        session_tick(s, now_ms);
+    LIST_FOREACH(s, &h->sessions, in_hub)
+    session_tick(s, now_ms);
     stats_show(h);
 }
 
 void hub_end_sessions(struct hub *h, enum close_code code, const char *reason)
 {
     struct session *s;
-    LIST_FOREACH (s, &h->sessions, in_hub)
-        session_end(s, code, reason);
+    LIST_FOREACH(s, &h->sessions, in_hub)
+    session_end(s, code, reason);
 }

@@ -1,8 +1,9 @@
 /* hub.h - the fan-out to browsers: a window of recent changes that all sessions read at their own pace.
  *
- * Pipeline threads (one a connector, here a "source") publish into it; the web thread owns the window and the sessions
- * (session.h); a reader thread runs the snapshot queries that subscriptions ask for. The hub never holds a source back:
- * what does not fit in the window goes, oldest first, and whoever had not read it is told so. Source: docs/PROTOCOL.md. */
+ * Pipeline threads (one a connector, here a "source") publish into it; the web thread owns the window and the
+ * sessions (session.h); a reader thread runs the snapshot queries that subscriptions ask for. The hub never
+ * holds a source back: what does not fit in the window goes, oldest first, and whoever had not read it is
+ * told so. Source: docs/PROTOCOL.md. */
 #ifndef PUBLISHERS_HUB_H
 #define PUBLISHERS_HUB_H
 
@@ -13,33 +14,35 @@
 
 struct hub;
 
-struct hub_options {         /* 0 stands for the preset */
-    size_t window_bytes;     /* memory for changes: 64 MiB */
-    size_t message_bytes;    /* greatest message: 1 MiB; larger rows lose their largest columns, which are named */
+struct hub_options {     /* 0 stands for the preset */
+    size_t window_bytes; /* memory for changes: 64 MiB */
+    size_t
+        message_bytes; /* greatest message: 1 MiB; larger rows lose their largest columns, which are named */
     size_t max_subscriptions; /* a session: 100 */
-    size_t rate;             /* messages a second that a client may send: 100 */
-    int heartbeat_ms;        /* 15000 */
+    size_t rate;              /* messages a second that a client may send: 100 */
+    int heartbeat_ms;         /* 15000 */
 };
 
 struct hub *hub_new(const struct hub_options *options);
 /* Sessions must be closed and the other threads gone or done with the hub. */
 void hub_free(struct hub *h);
-/* Called from any thread when the web thread has something to do in hub_turn; not again before that turn. Set once,
- * before other threads use the hub, or with NULL after the web thread ended. */
+/* Called from any thread when the web thread has something to do in hub_turn; not again before that turn. Set
+ * once, before other threads use the hub, or with NULL after the web thread ended. */
 void hub_set_wake(struct hub *h, void (*wake)(void *ctx), void *ctx);
 
 /* ---- pipeline threads ---- */
 
 /* A connector comes, or comes again: the same name gives the same number, from 0 up. */
 int hub_source(struct hub *h, const char *name);
-/* The connector is gone for good (deleted): its sessions are closed, its window is dropped. The number stays valid. */
+/* The connector is gone for good (deleted): its sessions are closed, its window is dropped. The number stays
+ * valid. */
 void hub_source_end(struct hub *h, int source);
 
-/* Says which history the changes that follow belong to ("system identifier-timeline-slot", any text), and that every
- * transaction whose commit record is at `start` or later will be published: where START_REPLICATION really begins
- * (0: not known, then nobody resumes from before). To be called before each start of streaming. The same epoch again
- * keeps the window, and changes that were published before are ignored; another epoch drops the window and resets all
- * subscriptions. */
+/* Says which history the changes that follow belong to ("system identifier-timeline-slot", any text), and
+ * that every transaction whose commit record is at `start` or later will be published: where
+ * START_REPLICATION really begins (0: not known, then nobody resumes from before). To be called before each
+ * start of streaming. The same epoch again keeps the window, and changes that were published before are
+ * ignored; another epoch drops the window and resets all subscriptions. */
 void hub_epoch(struct hub *h, int source, const char *epoch, lsn_t start);
 
 struct hub_column {
@@ -49,35 +52,38 @@ struct hub_column {
 struct hub_table_info {
     const char *name; /* "schema.table" */
     const struct hub_column *columns;
-    size_t n_columns;         /* at most 1664 */
-    const uint16_t *key;      /* indexes into columns, in the key's order */
-    size_t n_key;             /* 0: no key */
+    size_t n_columns;    /* at most 1664 */
+    const uint16_t *key; /* indexes into columns, in the key's order */
+    size_t n_key;        /* 0: no key */
 };
 
 struct hub_table; /* a handle; valid as long as the hub */
 
-/* A table that may be subscribed to: at start for all captured tables, and for every RELATION message. Copied. When
- * columns or key differ from before, subscriptions get `reset` with reason "schema". From the source's thread. */
+/* A table that may be subscribed to: at start for all captured tables, and for every RELATION message.
+ * Copied. When columns or key differ from before, subscriptions get `reset` with reason "schema". From the
+ * source's thread. */
 struct hub_table *hub_table_set(struct hub *h, int source, const struct hub_table_info *info);
 
 struct hub_change {
     const struct hub_table *table;
-    char op;             /* c u d t; an update that changes the key is d and c, with an ordinal each */
-    lsn_t commit_lsn;    /* of its BEGIN */
-    uint32_t ordinal;    /* of the change in its transaction, from 0 */
+    char op;          /* c u d t; an update that changes the key is d and c, with an ordinal each */
+    lsn_t commit_lsn; /* of its BEGIN */
+    uint32_t ordinal; /* of the change in its transaction, from 0 */
     uint32_t xid;
-    int64_t ts_ms;       /* commit time since 1970 */
-    /* n_columns JSON values each, in the table's order; SQL's NULL is the text null. A NULL ptr: the value is not
-     * known (in `row` an unchanged TOAST value, in `old` not part of the replica identity). row: NULL for d and t;
-     * old: NULL when the server did not send one. JSON holds no raw newline. */
+    int64_t ts_ms; /* commit time since 1970 */
+    /* n_columns JSON values each, in the table's order; SQL's NULL is the text null. A NULL ptr: the value is
+     * not known (in `row` an unchanged TOAST value, in `old` not part of the replica identity). row: NULL for
+     * d and t; old: NULL when the server did not send one. JSON holds no raw newline. */
     const struct slice *row, *old;
 };
 
-/* Copies the change; takes the hub's mutex for a moment. Changes of a source come in order of (commit_lsn, ordinal). */
+/* Copies the change; takes the hub's mutex for a moment. Changes of a source come in order of (commit_lsn,
+ * ordinal). */
 void hub_publish(struct hub *h, int source, const struct hub_change *change);
 
-/* Everything whose commit record is before `lsn` has been published: after each COMMIT with its end_lsn, and for
- * keepalives between transactions. lag_ms: now - commit time; 0 for a keepalive; -1: as before. Snapshots wait for it. */
+/* Everything whose commit record is before `lsn` has been published: after each COMMIT with its end_lsn, and
+ * for keepalives between transactions. lag_ms: now - commit time; 0 for a keepalive; -1: as before. Snapshots
+ * wait for it. */
 void hub_position(struct hub *h, int source, lsn_t lsn, int64_t lag_ms);
 
 /* ---- the reader thread (one for all sources, or one each) ---- */
@@ -90,8 +96,8 @@ struct hub_request {
     size_t n_columns;
 };
 
-/* What a transaction sees: pg_current_snapshot() (xid8), and then, in the same statement, pg_current_wal_insert_lsn().
- * WAL up to there must get flushed without somebody else's help. */
+/* What a transaction sees: pg_current_snapshot() (xid8), and then, in the same statement,
+ * pg_current_wal_insert_lsn(). WAL up to there must get flushed without somebody else's help. */
 struct hub_visibility {
     uint64_t xmin, xmax;
     const uint64_t *xip; /* in progress, ascending */
@@ -101,18 +107,20 @@ struct hub_visibility {
 };
 
 enum hub_verdict {
-    HUB_GO,        /* read the rows in this transaction */
-    HUB_AGAIN,     /* end the transaction, take a new snapshot, call hub_rows_begin again: at most three times */
+    HUB_GO,    /* read the rows in this transaction */
+    HUB_AGAIN, /* end the transaction, take a new snapshot, call hub_rows_begin again: at most three times */
     HUB_CANCELLED, /* nobody wants the rows any more */
 };
 
-/* The next request of this source (-1: of any); false after timeout_ms without one, or at once after hub_stop. What
- * `out` points to lives until hub_rows_end or hub_rows_fail, one of which must be called, also when cancelled. */
+/* The next request of this source (-1: of any); false after timeout_ms without one, or at once after
+ * hub_stop. What `out` points to lives until hub_rows_end or hub_rows_fail, one of which must be called, also
+ * when cancelled. */
 bool hub_request_take(struct hub *h, int source, int timeout_ms, struct hub_request *out);
-/* In a REPEATABLE READ transaction, before the first row. May wait up to a quarter of a second for the stream. */
+/* In a REPEATABLE READ transaction, before the first row. May wait up to a quarter of a second for the
+ * stream. */
 enum hub_verdict hub_rows_begin(struct hub *h, uint64_t request, const struct hub_visibility *v);
-/* A JSON array of row objects, columns as in row_json.h, without raw newlines; 16 to 256 KiB are a good size. Waits
- * while the client has 4 MiB to read. false: cancelled. */
+/* A JSON array of row objects, columns as in row_json.h, without raw newlines; 16 to 256 KiB are a good size.
+ * Waits while the client has 4 MiB to read. false: cancelled. */
 bool hub_rows(struct hub *h, uint64_t request, struct slice json_array, size_t n_rows);
 void hub_rows_end(struct hub *h, uint64_t request);
 /* The client gets an `error` "snapshot_failed" with the text. */

@@ -1,7 +1,8 @@
 /* hub_channel.c - subscriptions: cursors of sessions, and the channels that they share.
  *
- * Within one session every subscription has a channel of its own, also when two ask for the same (`copy`): a client
- * tells its subscriptions apart by the channel alone, and one of the two may still be at its snapshot. */
+ * Within one session every subscription has a channel of its own, also when two ask for the same (`copy`): a
+ * client tells its subscriptions apart by the channel alone, and one of the two may still be at its snapshot.
+ */
 #include "hub_impl.h"
 
 #include <stdlib.h>
@@ -18,9 +19,9 @@ static bool key_same(const struct channel_key *a, const struct channel_key *b)
 struct channel *channel_get(struct hub *h, struct hub_table *t, const struct channel_key *key)
 {
     struct channel *c;
-    LIST_FOREACH (c, &t->channels, in_table)
-        if (key_same(&c->key, key))
-            return c;
+    LIST_FOREACH(c, &t->channels, in_table)
+    if (key_same(&c->key, key))
+        return c;
     c = xcalloc(1, sizeof(*c));
     uint16_t *columns = xmalloc(key->n_columns * sizeof(*columns));
     memcpy(columns, key->columns, key->n_columns * sizeof(*columns));

@@ -1,4 +1,5 @@
-/* hub_client.c - what a client may say: one row in a table for each message, and for each member of `subscribe`.
+/* hub_client.c - what a client may say: one row in a table for each message, and for each member of
+ * `subscribe`.
  *
  * What this release cannot do is refused by name, never accepted and left out. */
 #include "hub_impl.h"
@@ -184,11 +185,11 @@ static bool find_table(struct wish *w)
         return true;
     const char *other = elsewhere(s, w->table_name);
     if (other)
-        session_error(s, w->id, "unknown_table", false, "%.200s belongs to another connector: open /ws?connector=%s",
-                      w->table_name, other);
+        session_error(s, w->id, "unknown_table", false,
+                      "%.200s belongs to another connector: open /ws?connector=%s", w->table_name, other);
     else
-        session_error(s, w->id, "unknown_table", false, "connector %s captures no table %.200s", s->source->name,
-                      w->table_name);
+        session_error(s, w->id, "unknown_table", false, "connector %s captures no table %.200s",
+                      s->source->name, w->table_name);
     return false;
 }
 
@@ -232,11 +233,11 @@ static bool id_is_free(const struct wish *w)
                       s->hub->options.max_subscriptions);
         return false;
     }
-    LIST_FOREACH (sub, &s->subs, in_session)
-        if (sub->id == w->id) {
-            session_error(w->session, w->id, "bad_request", false, "this id is in use");
-            return false;
-        }
+    LIST_FOREACH(sub, &s->subs, in_session)
+    if (sub->id == w->id) {
+        session_error(w->session, w->id, "bad_request", false, "this id is in use");
+        return false;
+    }
     return true;
 }
 
@@ -257,9 +258,9 @@ static struct channel *wish_channel(struct wish *w)
     struct channel *c;
     for (w->key.copy = 0;; w->key.copy++) {
         c = channel_get(w->session->hub, w->table, &w->key);
-        LIST_FOREACH (sub, &w->session->subs, in_session)
-            if (sub->channel == c)
-                break;
+        LIST_FOREACH(sub, &w->session->subs, in_session)
+        if (sub->channel == c)
+            break;
         if (!sub)
             return c;
     }
@@ -323,9 +324,7 @@ static void take_subscribe(struct session *s, struct json_object *message)
         bad(&w, "id", "a whole number from 0 up");
         return;
     }
-    json_object_object_foreach (message, name, value)
-        if (!wish_member(&w, name, value))
-            return;
+    json_object_object_foreach(message, name, value) if (!wish_member(&w, name, value)) return;
     if (!find_table(&w) || !find_columns(&w) || !id_is_free(&w))
         return;
     const char *obstacle = w.resume ? resume_obstacle(&w) : NULL;
@@ -342,11 +341,11 @@ static void take_unsubscribe(struct session *s, struct json_object *message)
 {
     int64_t id = id_of(message);
     struct sub *sub;
-    LIST_FOREACH (sub, &s->subs, in_session)
-        if (sub->id == id) {
-            sub_free(sub);
-            return;
-        }
+    LIST_FOREACH(sub, &s->subs, in_session)
+    if (sub->id == id) {
+        sub_free(sub);
+        return;
+    }
     if (id < 0)
         session_error(s, -1, "bad_request", false, "id must be a whole number from 0 up");
 }
@@ -377,8 +376,9 @@ static const struct {
     const char *type;
     void (*take)(struct session *s, struct json_object *message);
 } messages[] = {
-    {"subscribe", take_subscribe}, {"unsubscribe", take_unsubscribe}, {"ping", take_ping},
-    {"auth", take_auth},           {"more", take_more},
+    {"subscribe", take_subscribe}, {"unsubscribe", take_unsubscribe},
+    {"ping", take_ping},           {"auth", take_auth},
+    {"more", take_more},
 };
 
 static void message_take(struct session *s, struct json_object *message)
@@ -389,7 +389,8 @@ static void message_take(struct session *s, struct json_object *message)
             messages[i].take(s, message);
             return;
         }
-    session_error(s, id_of(message), "bad_request", false, "there is no message type %.100s", type ? type : "");
+    session_error(s, id_of(message), "bad_request", false, "there is no message type %.100s",
+                  type ? type : "");
 }
 
 void client_message(struct session *s, struct slice text)

@@ -1,7 +1,7 @@
 /* hub_encode.c - changes as messages, written once for all subscribers of a channel.
  *
- * Messages of channels with several members are kept at the change, until a quarter of the window's size is used up by
- * them. Others are written straight into the frame. */
+ * Messages of channels with several members are kept at the change, until a quarter of the window's size is
+ * used up by them. Others are written straight into the frame. */
 #include "hub_impl.h"
 
 #include <stdlib.h>
@@ -10,11 +10,13 @@
 #include "xmalloc.h"
 
 struct cells {
-    struct slice row[COLUMNS_MAX], old[COLUMNS_MAX]; /* ptr NULL: not known; with a length: left out, too large */
+    struct slice row[COLUMNS_MAX],
+        old[COLUMNS_MAX]; /* ptr NULL: not known; with a length: left out, too large */
     bool omitted[COLUMNS_MAX];
 };
 
-static const char *cells_fill(struct slice *cells, bool *omitted, const char *at, const uint32_t *lengths, size_t n)
+static const char *cells_fill(struct slice *cells, bool *omitted, const char *at, const uint32_t *lengths,
+                              size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         omitted[i] |= lengths[i] == LENGTH_OMITTED;
@@ -61,7 +63,9 @@ static void change_key(struct buf *b, const struct shape *s, const struct entry 
     BUF_LIT(b, ",\"key\":{");
     for (size_t i = 0; i < s->n_key; i++) {
         size_t at = s->key[i];
-        const struct slice *cell = e->has_row && c->row[at].ptr ? &c->row[at] : e->has_old ? &c->old[at] : NULL;
+        const struct slice *cell = e->has_row && c->row[at].ptr ? &c->row[at]
+                                   : e->has_old                 ? &c->old[at]
+                                                                : NULL;
         if (cell && cell->ptr)
             cell_append(b, s->columns[at].name, *cell);
     }
@@ -82,7 +86,8 @@ static void change_old(struct buf *b, const struct channel *ch, const struct ent
         object_append(b, s, ch->key.columns, ch->key.n_columns, c->old, c->omitted);
 }
 
-/* A list of columns, when it is not empty: those whose value is unchanged and not known, or those left out. */
+/* A list of columns, when it is not empty: those whose value is unchanged and not known, or those left out.
+ */
 static void names_append(struct buf *b, const char *member, const struct channel *ch, const struct cells *c,
                          bool omitted)
 {
@@ -101,7 +106,8 @@ static void names_append(struct buf *b, const char *member, const struct channel
         buf_char(b, ']');
 }
 
-static void message_append(struct buf *b, const struct channel *ch, const struct entry *e, const struct cells *c)
+static void message_append(struct buf *b, const struct channel *ch, const struct entry *e,
+                           const struct cells *c)
 {
     buf_printf(b, "{\"type\":\"change\",\"channel\":%llu,\"pos\":", (unsigned long long)ch->number);
     pos_append(b, e->pos);

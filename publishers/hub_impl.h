@@ -1,11 +1,11 @@
 /* hub_impl.h - the hub's inside, for hub*.c and session.c only.
  *
- * What `mutex` guards is said; everything else in these structs belongs to the web thread. Other threads leave notes in
- * the inbox, in order; hub_turn takes them all at once, so the window needs no lock.
+ * What `mutex` guards is said; everything else in these structs belongs to the web thread. Other threads
+ * leave notes in the inbox, in order; hub_turn takes them all at once, so the window needs no lock.
  *
- * A subscription is a cursor into the list of its table's changes. It is idle when it has seen all of them; the next
- * change wakes it. A session sends the smallest sequence number of its cursors first, so changes of different tables
- * come in commit order, and one that resumes far back catches up before the others go on. */
+ * A subscription is a cursor into the list of its table's changes. It is idle when it has seen all of them;
+ * the next change wakes it. A session sends the smallest sequence number of its cursors first, so changes of
+ * different tables come in commit order, and one that resumes far back catches up before the others go on. */
 #ifndef PUBLISHERS_HUB_IMPL_H
 #define PUBLISHERS_HUB_IMPL_H
 
@@ -17,9 +17,9 @@
 #include <sys/queue.h>
 
 enum {
-    EVICTED_KEPT = 64,   /* transactions remembered behind the window, for each table */
-    POS_TEXT = 24,       /* characters of a position */
-    COLUMNS_MAX = 1664,  /* PostgreSQL's own limit of a target list; tables have at most 1600 */
+    EVICTED_KEPT = 64,  /* transactions remembered behind the window, for each table */
+    POS_TEXT = 24,      /* characters of a position */
+    COLUMNS_MAX = 1664, /* PostgreSQL's own limit of a target list; tables have at most 1600 */
 };
 
 /* A place in a source's history: (lsn, 0) is before everything that committed at lsn or later. */
@@ -42,9 +42,10 @@ struct note {
     enum note_kind kind;
 };
 
-/* A change. Its values stand one after the other behind the lengths: those of the row, then those of the old row. */
+/* A change. Its values stand one after the other behind the lengths: those of the row, then those of the old
+ * row. */
 struct entry {
-    struct note note; /* note.next: the next one in the window, too */
+    struct note note;        /* note.next: the next one in the window, too */
     struct entry *next_same; /* of the same table */
     struct hub_table *table;
     struct encoded *encoded;
@@ -93,7 +94,7 @@ struct source {
     struct pos last;  /* of the newest change */
     struct pos floor; /* every change behind it came into the window */
     struct pos dropped;
-    lsn_t reached;    /* position_in as hub_turn found it */
+    lsn_t reached; /* position_in as hub_turn found it */
     int64_t lag_ms;
 };
 
@@ -106,11 +107,11 @@ struct hub_table {
     bool known;             /* it has a shape */
     struct shape shape;
     struct entry *first, *last;
-    struct pos floor;       /* changes up to here are gone, or had another shape */
-    bool reshaped;          /* that is why */
-    struct pos evicted;     /* the newest that the window dropped */
+    struct pos floor;   /* changes up to here are gone, or had another shape */
+    bool reshaped;      /* that is why */
+    struct pos evicted; /* the newest that the window dropped */
     uint32_t evicted_xids[EVICTED_KEPT];
-    size_t n_evicted;       /* ever */
+    size_t n_evicted; /* ever */
     struct sub_list idle, busy;
     LIST_HEAD(, channel) channels;
 };
@@ -154,7 +155,7 @@ struct sub {
     struct pos after;          /* changes up to here are left out */
     struct entry *next;        /* may dangle when next_seq says that it was evicted */
     uint64_t next_seq;
-    uint64_t count;            /* rows of the snapshot */
+    uint64_t count; /* rows of the snapshot */
 };
 
 struct session {
@@ -170,11 +171,11 @@ struct session {
     struct buf control; /* messages that are not changes */
     bool wanted, heartbeat_due;
     int64_t wanted_ms, heartbeat_ms; /* when it asked to write; when the last heartbeat went */
-    int64_t second;     /* of the rate */
-    size_t received;    /* in that second */
+    int64_t second;                  /* of the rate */
+    size_t received;                 /* in that second */
     enum close_code code;
     char reason[120];
-    bool closed;        /* `closing` was gathered */
+    bool closed; /* `closing` was gathered */
 };
 
 struct batch {
@@ -202,8 +203,8 @@ struct request {
     char **columns;
     size_t n_columns;
     enum request_state state;
-    bool cancelled;      /* the subscription is gone */
-    bool released;       /* the reader is done with it */
+    bool cancelled; /* the subscription is gone */
+    bool released;  /* the reader is done with it */
     enum hub_verdict verdict;
     unsigned tries;
     struct visibility *visibility; /* replaced only after HUB_AGAIN */
@@ -279,14 +280,16 @@ bool rows_append(struct sub *sub, struct buf *out); /* the next batch as a messa
 
 /* hub_split.c */
 bool json_item(struct slice *items, struct slice *item); /* cuts off the first of a,b,c; false: none left */
-/* Appends an object without its largest members, so that it has at most `most` bytes; names: ["a","b"] or nothing. */
+/* Appends an object without its largest members, so that it has at most `most` bytes; names: ["a","b"] or
+ * nothing. */
 void row_shrink(struct buf *out, struct slice object, size_t most, struct buf *names);
 
 /* hub_visible.c */
 struct visibility *visibility_copy(const struct hub_visibility *v);
 bool visibility_sees(const struct visibility *v, uint32_t xid, lsn_t commit_lsn);
 bool visibility_in_order(const struct visibility *v, const struct hub_table *t);
-bool visibility_lost(const struct visibility *v, const struct hub_table *t); /* a change that it does not see is gone */
+bool visibility_lost(const struct visibility *v,
+                     const struct hub_table *t); /* a change that it does not see is gone */
 struct pos visibility_pos(const struct visibility *v, const struct hub_table *t);
 
 /* hub_client.c */
@@ -295,10 +298,11 @@ void client_message(struct session *s, struct slice text);
 /* session.c */
 void session_want(struct session *s);
 void session_tick(struct session *s, int64_t now_ms);
-void session_line(struct session *s);   /* begins a message in s->control */
+void session_line(struct session *s); /* begins a message in s->control */
 void session_error(struct session *s, int64_t id, const char *code, bool retry, const char *format, ...)
     __attribute__((format(printf, 5, 6))); /* id -1: none */
-void columns_append(struct buf *b, const struct shape *shape, const uint16_t *indexes, size_t n); /* [{name,type}] */
+void columns_append(struct buf *b, const struct shape *shape, const uint16_t *indexes,
+                    size_t n);                             /* [{name,type}] */
 void key_append(struct buf *b, const struct shape *shape); /* [names] */
 
 #endif

@@ -1,7 +1,7 @@
 /* hub_log.c - the window: changes in the order in which they came, each also in its table's list.
  *
- * The window drops from the front when it is too large. Cursors are not told: they find out when they go on (sub_lost),
- * because a table may have thousands of them. */
+ * The window drops from the front when it is too large. Cursors are not told: they find out when they go on
+ * (sub_lost), because a table may have thousands of them. */
 #include "hub_impl.h"
 
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* hub_rows.c - snapshots: the reader thread's queue of requests, and how their rows reach the client.
  *
  * A request is shared. The subscription cancels it when it goes, the reader releases it with hub_rows_end or
- * hub_rows_fail; whoever is second frees it. Order: rows_begin (ASKING: does the stream allow this snapshot?), READING,
- * ENDED; the subscription is then complete once its batches are written and the stream has passed the snapshot. */
+ * hub_rows_fail; whoever is second frees it. Order: rows_begin (ASKING: does the stream allow this
+ * snapshot?), READING, ENDED; the subscription is then complete once its batches are written and the stream
+ * has passed the snapshot. */
 #include "hub_impl.h"
 
 #include <errno.h>
@@ -55,9 +56,9 @@ static void request_free(struct hub *h, struct request *r)
 static struct request *request_find(struct hub *h, uint64_t id)
 {
     struct request *r;
-    TAILQ_FOREACH (r, &h->requests, link)
-        if (r->id == id && r->state != REQUEST_QUEUED && !r->released)
-            return r;
+    TAILQ_FOREACH(r, &h->requests, link)
+    if (r->id == id && r->state != REQUEST_QUEUED && !r->released)
+        return r;
     return NULL;
 }
 
@@ -66,9 +67,9 @@ static struct request *request_find(struct hub *h, uint64_t id)
 static struct request *request_next(struct hub *h, int source)
 {
     struct request *r;
-    TAILQ_FOREACH (r, &h->requests, link)
-        if (r->state == REQUEST_QUEUED && (source < 0 || r->source->number == source))
-            return r;
+    TAILQ_FOREACH(r, &h->requests, link)
+    if (r->state == REQUEST_QUEUED && (source < 0 || r->source->number == source))
+        return r;
     return NULL;
 }
 

@@ -1,6 +1,7 @@
 /* hub_split.c - takes JSON text apart without reading it: rows of a batch, members of a row.
  *
- * The text is the reader's own, so it is well-formed, and must come out as it went in: a parser would change numbers. */
+ * The text is the reader's own, so it is well-formed, and must come out as it went in: a parser would change
+ * numbers. */
 #include "hub_impl.h"
 
 /* Behind the string that begins at i. */

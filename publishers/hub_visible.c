@@ -1,9 +1,9 @@
 /* hub_visible.c - which changes a snapshot has seen.
  *
- * A commit record may be decoded before its transaction leaves the list of running ones (for long with synchronous
- * replication), so the place in the stream does not tell; the snapshot's own lists do. The stream knows only the lower
- * half of a transaction's number: it is the one nearest to the snapshot's xmax. Whatever commits at or behind the
- * insert position that was read after the snapshot was taken is not seen by it. */
+ * A commit record may be decoded before its transaction leaves the list of running ones (for long with
+ * synchronous replication), so the place in the stream does not tell; the snapshot's own lists do. The stream
+ * knows only the lower half of a transaction's number: it is the one nearest to the snapshot's xmax. Whatever
+ * commits at or behind the insert position that was read after the snapshot was taken is not seen by it. */
 #include "hub_impl.h"
 
 #include <stdlib.h>
@@ -12,8 +12,8 @@
 
 enum { WAL_PAGE = 8192, PAGE_HEADER = 24, SEGMENT_HEADER = 40 };
 
-/* At a page's start the insert position already stands behind the page's header, which is written with the next record
- * only: the stream may never get there. */
+/* At a page's start the insert position already stands behind the page's header, which is written with the
+ * next record only: the stream may never get there. */
 static lsn_t stream_lsn(lsn_t insert, uint32_t segment)
 {
     if (segment && insert % segment == SEGMENT_HEADER)

@@ -1,7 +1,8 @@
 /* session.c - one client: what waits to be written to it, in which order.
  *
- * A frame holds control messages first (answers, `ready`, `reset`), then rows of snapshots, then changes. A `ready` must
- * stand before the changes behind it and after its rows, which is why the control messages are taken twice. */
+ * A frame holds control messages first (answers, `ready`, `reset`), then rows of snapshots, then changes. A
+ * `ready` must stand before the changes behind it and after its rows, which is why the control messages are
+ * taken twice. */
 #include "session.h"
 
 #include <stdarg.h>
@@ -129,7 +130,8 @@ static void welcome(struct session *s)
     json_field(b, "epoch", s->source->epoch);
     json_key(b, "pos");
     pos_append(b, source_pos(s->source));
-    buf_printf(b, ",\"limits\":{\"message_bytes\":%zu,\"subscriptions\":%zu,\"rate\":%zu},\"heartbeat_ms\":%d",
+    buf_printf(b,
+               ",\"limits\":{\"message_bytes\":%zu,\"subscriptions\":%zu,\"rate\":%zu},\"heartbeat_ms\":%d",
                o->message_bytes, o->max_subscriptions, o->rate, o->heartbeat_ms);
     tables_append(s, b);
     buf_char(b, '}');
@@ -256,9 +258,9 @@ static bool frame_full(const struct frame *f)
 static struct sub *sub_next(const struct session *s)
 {
     struct sub *sub, *found = NULL;
-    LIST_FOREACH (sub, &s->subs, in_session)
-        if (sub->next_seq && (!found || sub->next_seq < found->next_seq))
-            found = sub;
+    LIST_FOREACH(sub, &s->subs, in_session)
+    if (sub->next_seq && (!found || sub->next_seq < found->next_seq))
+        found = sub;
     return found;
 }
 
@@ -269,7 +271,8 @@ static bool sub_wants(struct sub *sub, const struct entry *e)
         free(sub->unseen);
         sub->unseen = NULL;
     }
-    return pos_compare(e->pos, sub->after) > 0 && letter && sub->channel->key.ops >> (letter - OP_LETTERS) & 1 &&
+    return pos_compare(e->pos, sub->after) > 0 && letter &&
+           sub->channel->key.ops >> (letter - OP_LETTERS) & 1 &&
            !(sub->unseen && visibility_sees(sub->unseen, e->xid, e->pos.lsn));
 }
 

@@ -1,7 +1,7 @@
 /* session.h - one client of the hub: its subscriptions, what it says, and what is to be written to it.
  *
- * No socket in here: web.c feeds it with texts and asks it for frames. Everything in this file belongs to the web
- * thread. now_ms is the monotonic clock's. Source: docs/PROTOCOL.md. */
+ * No socket in here: web.c feeds it with texts and asks it for frames. Everything in this file belongs to the
+ * web thread. now_ms is the monotonic clock's. Source: docs/PROTOCOL.md. */
 #ifndef PUBLISHERS_SESSION_H
 #define PUBLISHERS_SESSION_H
 
@@ -11,9 +11,9 @@
 /* Close codes. Below 4100 the client may come back. */
 enum close_code {
     CLOSE_SHUTDOWN = 4001,
-    CLOSE_GONE = 4003,     /* the connector was removed */
+    CLOSE_GONE = 4003, /* the connector was removed */
     CLOSE_SLOW = 4008,
-    CLOSE_NOT_YET = 4013,  /* no connector is streaming */
+    CLOSE_NOT_YET = 4013, /* no connector is streaming */
     CLOSE_TOO_MANY = 4029,
     CLOSE_PROTOCOL = 4101,
 };
@@ -23,8 +23,8 @@ enum { SESSION_MESSAGE_MAX = 64 * 1024 }; /* bytes of one message from a client 
 struct session;
 
 struct session_options {
-    const char *client;    /* names the client in logs; "" for none; copied */
-    const char *connector; /* which one to follow; NULL: the first that there is */
+    const char *client;             /* names the client in logs; "" for none; copied */
+    const char *connector;          /* which one to follow; NULL: the first that there is */
     void (*want_write)(void *user); /* there is something to gather; once until session_gather */
     void (*cut)(void *user);        /* it did not read for 30 seconds although there was something: drop it */
     void *user;
@@ -40,8 +40,8 @@ void session_receive(struct session *s, struct slice text, int64_t now_ms);
 /* Queues `closing` behind which nothing follows. The first code stays. */
 void session_end(struct session *s, enum close_code code, const char *reason);
 
-/* Appends the next frame: messages separated by newlines, about 32 KiB (a single message may be larger), nothing when
- * nothing is waiting. True: there is more; call again when the socket can take it. */
+/* Appends the next frame: messages separated by newlines, about 32 KiB (a single message may be larger),
+ * nothing when nothing is waiting. True: there is more; call again when the socket can take it. */
 bool session_gather(struct session *s, struct buf *out, int64_t now_ms);
 
 /* The code once `closing` was gathered: close the socket after it is written. 0 before. */

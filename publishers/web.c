@@ -1,7 +1,7 @@
 /* web.c - the web server's thread, and the one callback through which libwebsockets speaks.
  *
- * Other threads may call lws_cancel_service and nothing else. The listening sockets are ours, adopted as plain files;
- * what is accepted on them is given to the virtual host that they belong to. */
+ * Other threads may call lws_cancel_service and nothing else. The listening sockets are ours, adopted as
+ * plain files; what is accepted on them is given to the virtual host that they belong to. */
 #include "web.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@ enum { DRAIN_MS = 1000, TICK_US = 1000000, TX_PACKET = 65536, FILES_MOST = 10485
 static int site_accept(struct site *site, struct lws *listener)
 {
     int fd = accept4(lws_get_socket_fd(listener), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    struct lws *wsi = fd >= 0 ? lws_adopt_socket_vhost(site->web->vhost, fd) : NULL; /* closes it when it cannot */
+    struct lws *wsi =
+        fd >= 0 ? lws_adopt_socket_vhost(site->web->vhost, fd) : NULL; /* closes it when it cannot */
     if (wsi)
         lws_set_opaque_user_data(wsi, site);
     else if (fd >= 0)
@@ -42,7 +43,8 @@ static bool site_adopt(struct site *site)
 {
     for (size_t i = 0; i < site->n; i++) {
         lws_sock_file_fd_type fd = {.filefd = site->fds[i]};
-        site->wsi[i] = lws_adopt_descriptor_vhost(site->web->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
+        site->wsi[i] =
+            lws_adopt_descriptor_vhost(site->web->vhost, LWS_ADOPT_RAW_FILE_DESC, fd, "listen", NULL);
         if (!site->wsi[i])
             return false;
         lws_set_opaque_user_data(site->wsi[i], site);
@@ -94,8 +96,11 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
 
 /* The first one is for connections that name no protocol. */
 static const struct lws_protocols protocols[] = {
-    {.name = "walwire.v1", .callback = on_connection, .per_session_data_size = sizeof(struct conn),
-     .rx_buffer_size = 4096, .tx_packet_size = TX_PACKET},
+    {.name = "walwire.v1",
+     .callback = on_connection,
+     .per_session_data_size = sizeof(struct conn),
+     .rx_buffer_size = 4096,
+     .tx_packet_size = TX_PACKET},
     {.name = "listen", .callback = on_listener},
     {0},
 };
@@ -105,7 +110,8 @@ static void on_log(int level, const char *line)
     log_debug("libwebsockets: %s", line);
 }
 
-/* A limit beyond ten million makes libwebsockets fall back to 2560 connections; a low one is not enough for browsers. */
+/* A limit beyond ten million makes libwebsockets fall back to 2560 connections; a low one is not enough for
+ * browsers. */
 static void files_limit(void)
 {
     struct rlimit limit;
@@ -120,10 +126,17 @@ static void files_limit(void)
 
 static bool context_start(struct web *w, struct err *e)
 {
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN_SERVER, .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_VALIDATE_UTF8,
-        .gid = -1, .uid = -1, .max_http_header_data = 16384, .pt_serv_buf_size = TX_PACKET, .vhost_name = "walwire",
-        .protocols = protocols, .server_string = "walwire", .keepalive_timeout = 60};
+    struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN_SERVER,
+                                             .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                                                        LWS_SERVER_OPTION_VALIDATE_UTF8,
+                                             .gid = -1,
+                                             .uid = -1,
+                                             .max_http_header_data = 16384,
+                                             .pt_serv_buf_size = TX_PACKET,
+                                             .vhost_name = "walwire",
+                                             .protocols = protocols,
+                                             .server_string = "walwire",
+                                             .keepalive_timeout = 60};
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     files_limit();
     w->context = lws_create_context(&info);

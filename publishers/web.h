@@ -1,7 +1,7 @@
 /* web.h - the web server: one thread that serves REST, the live page and its WebSockets with libwebsockets.
  *
- * Two groups of listeners, each of which may be absent: REST (everything goes to the handler) and the live page with
- * /ws and /ws/{client_id} beside it (the hub's sessions). */
+ * Two groups of listeners, each of which may be absent: REST (everything goes to the handler) and the live
+ * page with /ws and /ws/{client_id} beside it (the hub's sessions). */
 #ifndef PUBLISHERS_WEB_H
 #define PUBLISHERS_WEB_H
 
@@ -10,12 +10,14 @@
 #include "hub.h"
 
 struct http_request {
-    const char *method;       /* GET POST PUT PATCH DELETE HEAD */
-    const char *path;         /* percent-decoded already, dots resolved, without the query: "/connectors/a b/status" */
-    const char *query;        /* behind the ?: "a=1&b=x%26y", for http_decode piece by piece (+ is a blank already); "" when there is none */
+    const char *method; /* GET POST PUT PATCH DELETE HEAD */
+    const char
+        *path; /* percent-decoded already, dots resolved, without the query: "/connectors/a b/status" */
+    const char *query; /* behind the ?: "a=1&b=x%26y", for http_decode piece by piece (+ is a blank already);
+                          "" when there is none */
     const char *content_type; /* "" when there is none */
     const char *host;         /* the Host header, "" when there is none */
-    struct slice body;        /* at most 1 MiB; larger ones are refused with 413 before the handler sees them */
+    struct slice body; /* at most 1 MiB; larger ones are refused with 413 before the handler sees them */
 };
 
 /* Filled in by the handler, freed by the server. Preset: 200, application/json, empty. */
@@ -29,13 +31,16 @@ struct http_reply {
 /* Adds a header such as Location. Control characters in the value end it. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);
 
-/* Appends the percent-decoded text (a + stays a +). false: a malformed escape or %00; the buffer is then as before. */
+/* Appends the percent-decoded text (a + stays a +). false: a malformed escape or %00; the buffer is then as
+ * before. */
 bool http_decode(struct buf *out, struct slice text);
 
 struct web_options {
-    const char *listeners;           /* of REST: "http://127.0.0.1:8083,http://[::1]:8083"; NULL or "": none. Port 0: any */
+    const char
+        *listeners; /* of REST: "http://127.0.0.1:8083,http://[::1]:8083"; NULL or "": none. Port 0: any */
     const char *websocket_listeners; /* of the live page, the same form */
-    const char *allowed_origins;     /* of web pages that may open /ws, comma separated, "*": all; NULL: the page's own host */
+    const char *allowed_origins;     /* of web pages that may open /ws, comma separated, "*": all; NULL: the
+                                        page's own host */
     const char *web_dir;             /* where index.html, app.js, walwire.js ... are */
     struct hub *hub;                 /* NULL: no WebSockets */
     /* Called on the web thread for each REST request; must not block. */
@@ -45,14 +50,15 @@ struct web_options {
 
 struct web;
 
-/* Binds all listeners and starts the thread. Options are copied, hub and handler are used until web_stop returns.
- * ERR_CONFIG: a listener that cannot be parsed or bound, an unreadable web_dir; the text names the setting. */
+/* Binds all listeners and starts the thread. Options are copied, hub and handler are used until web_stop
+ * returns. ERR_CONFIG: a listener that cannot be parsed or bound, an unreadable web_dir; the text names the
+ * setting. */
 struct web *web_start(const struct web_options *options, struct err *e);
 /* The port of the i-th listener of REST, or of the live page; 0: there is none. */
 int web_rest_port(const struct web *w, size_t i);
 int web_page_port(const struct web *w, size_t i);
-/* Tells the sessions `closing` 4001, waits at most a second for that to be sent, ends and joins the thread, frees. Not
- * from the handler. NULL is allowed. */
+/* Tells the sessions `closing` 4001, waits at most a second for that to be sent, ends and joins the thread,
+ * frees. Not from the handler. NULL is allowed. */
 void web_stop(struct web *w);
 
 #endif

@@ -1,4 +1,5 @@
-/* web_files.c - the files of the live page: a table of them, so that no path from outside reaches the file system. */
+/* web_files.c - the files of the live page: a table of them, so that no path from outside reaches the file
+ * system. */
 #include "web_impl.h"
 
 #include <fcntl.h>
@@ -54,9 +55,10 @@ void file_reply(const struct web *w, const struct http_request *request, struct 
     } else {
         reply->content_type = files[i].type;
     }
-    http_reply_header(reply, "content-security-policy",
-                      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-                      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+    http_reply_header(
+        reply, "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
     http_reply_header(reply, "referrer-policy", "no-referrer");
     http_reply_header(reply, "cache-control", "no-cache");
 }

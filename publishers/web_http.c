@@ -1,7 +1,8 @@
 /* web_http.c - requests in, replies out.
  *
- * A request without a body, or with `Content-Length: 0`, is answered at once: libwebsockets would wait for the body of a
- * PUT that names no length, and that is what curl sends for Kafka Connect's pause and resume. */
+ * A request without a body, or with `Content-Length: 0`, is answered at once: libwebsockets would wait for
+ * the body of a PUT that names no length, and that is what curl sends for Kafka Connect's pause and resume.
+ */
 #include "web_impl.h"
 
 #include <stdlib.h>
@@ -72,7 +73,8 @@ static void query_copy(struct lws *wsi, struct buf *out)
     char part[4096];
     buf_reset(out);
     buf_room(out, 1);
-    for (int i = 0, n; (n = lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0; i++) {
+    for (int i = 0, n; (n = lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
+         i++) {
         if (i)
             buf_char(out, '&');
         for (int at = 0; at < n; at++)
@@ -97,13 +99,15 @@ void http_end(struct conn *c)
 
 /* ---- the reply ---- */
 
-static bool header_put(struct lws *wsi, const char *name, const char *value, unsigned char **at, unsigned char *end)
+static bool header_put(struct lws *wsi, const char *name, const char *value, unsigned char **at,
+                       unsigned char *end)
 {
     return lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value,
                                        (int)strlen(value), at, end) == 0;
 }
 
-static bool headers_put(struct lws *wsi, const struct http_reply *reply, unsigned char **at, unsigned char *end)
+static bool headers_put(struct lws *wsi, const struct http_reply *reply, unsigned char **at,
+                        unsigned char *end)
 {
     const char *name = reply->headers.ptr, *stop = name + reply->headers.len;
     while (name < stop) {
@@ -145,8 +149,8 @@ static void refuse(struct http_reply *reply, int status, const char *message)
 static int answer(struct site *site, struct lws *wsi, struct conn *c, int status, const char *refusal)
 {
     struct http_reply reply = {.status = 200, .content_type = "application/json"};
-    struct http_request request = {c->method, c->path.ptr, c->query.ptr, c->content_type.ptr, c->host.ptr,
-                                   buf_view(&c->body)};
+    struct http_request request = {c->method,           c->path.ptr, c->query.ptr,
+                                   c->content_type.ptr, c->host.ptr, buf_view(&c->body)};
     struct web *w = site->web;
     if (refusal)
         refuse(&reply, status, refusal);
@@ -174,7 +178,8 @@ static bool foreign(const struct web *w, struct lws *wsi, const struct conn *c)
 static size_t content_length(struct lws *wsi)
 {
     struct buf text = BUF_EMPTY;
-    unsigned long long n = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, &text) ? strtoull(text.ptr, NULL, 10) : 0;
+    unsigned long long n =
+        header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, &text) ? strtoull(text.ptr, NULL, 10) : 0;
     buf_free(&text);
     return n > SIZE_MAX ? SIZE_MAX : (size_t)n;
 }
@@ -236,7 +241,8 @@ int http_writable(struct lws *wsi, struct conn *c)
     memcpy(chunk + LWS_PRE, part.ptr, part.len);
     c->sent += part.len;
     bool last = c->sent == c->reply.len;
-    if (lws_write(wsi, chunk + LWS_PRE, part.len, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) < (int)part.len)
+    if (lws_write(wsi, chunk + LWS_PRE, part.len, last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
+        (int)part.len)
         return -1;
     if (!last) {
         lws_callback_on_writable(wsi);

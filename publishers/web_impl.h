@@ -1,4 +1,5 @@
-/* web_impl.h - the web server's inside, for web*.c only. All of it belongs to the web thread once that runs. */
+/* web_impl.h - the web server's inside, for web*.c only. All of it belongs to the web thread once that runs.
+ */
 #ifndef PUBLISHERS_WEB_IMPL_H
 #define PUBLISHERS_WEB_IMPL_H
 
@@ -9,16 +10,16 @@
 #include <pthread.h>
 
 enum {
-    LISTENERS_MAX = 16,          /* of each group */
-    BODY_MAX = 1024 * 1024,      /* bytes of a request's body */
-    FILE_MAX = 4 * 1024 * 1024,  /* bytes of a file of the page */
+    LISTENERS_MAX = 16,         /* of each group */
+    BODY_MAX = 1024 * 1024,     /* bytes of a request's body */
+    FILE_MAX = 4 * 1024 * 1024, /* bytes of a file of the page */
 };
 
-/* A group of listeners. Connections carry theirs as opaque data: libwebsockets would choose among virtual hosts by the
- * Host header. */
+/* A group of listeners. Connections carry theirs as opaque data: libwebsockets would choose among virtual
+ * hosts by the Host header. */
 struct site {
     struct web *web;
-    const char *setting; /* that names its listeners */
+    const char *setting;    /* that names its listeners */
     int fds[LISTENERS_MAX]; /* libwebsockets' own once they are adopted */
     struct lws *wsi[LISTENERS_MAX];
     size_t n;

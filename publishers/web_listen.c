@@ -43,13 +43,13 @@ static bool bind_failed(const struct site *site, const struct address *a, int er
 {
     const char *host = a->host[0] ? a->host : "this machine";
     if (error == EADDRINUSE)
-        return err_set(e, ERR_CONFIG, "port %s of %s is in use: stop the other program or set %s", a->port, host,
-                       site->setting);
+        return err_set(e, ERR_CONFIG, "port %s of %s is in use: stop the other program or set %s", a->port,
+                       host, site->setting);
     if (error == EADDRNOTAVAIL)
         return err_set(e, ERR_CONFIG, "%s is not an address of this machine: set %s", host, site->setting);
     if (error == EACCES)
-        return err_set(e, ERR_CONFIG, "port %s of %s needs more privileges: set %s to one above 1023", a->port,
-                       host, site->setting);
+        return err_set(e, ERR_CONFIG, "port %s of %s needs more privileges: set %s to one above 1023",
+                       a->port, host, site->setting);
     return err_set(e, ERR_CONFIG, "port %s of %s, in %s, cannot be opened: %s", a->port, host, site->setting,
                    strerror(error));
 }
@@ -82,8 +82,10 @@ static int socket_bind(const struct addrinfo *at)
 static bool listen_at(struct site *site, const struct address *a, struct err *e)
 {
     bool all = !a->host[0] || strcmp(a->host, "*") == 0;
-    struct addrinfo hints = {.ai_family = all ? AF_INET : AF_UNSPEC, .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
+    struct addrinfo hints = {.ai_family = all ? AF_INET : AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+                    *found;
     int code = getaddrinfo(all ? NULL : a->host, a->port, &hints, &found);
     if (code != 0)
         return err_set(e, ERR_CONFIG, "%s, in %s, is not a known host: %s", a->host, site->setting,
@@ -121,7 +123,8 @@ bool site_listen(struct site *site, const char *listeners, struct err *e)
         if (one.len == 0)
             continue;
         if (slice_starts(one, "https://"))
-            return err_set(e, ERR_CONFIG, "%s: https is not supported, put a proxy in front and use http://host:port",
+            return err_set(e, ERR_CONFIG,
+                           "%s: https is not supported, put a proxy in front and use http://host:port",
                            site->setting);
         if (!address_parse(one, &a))
             return err_set(e, ERR_CONFIG, "%s: \"" SLICE_FMT "\" is not of the form http://host:port",

@@ -91,12 +91,12 @@ int socket_open(struct site *site, struct lws *wsi, struct conn *c)
     char argument[256];
     *c = (struct conn){.wsi = wsi};
     const char *client = path_copy(wsi, &path, &method) ? client_of(path.ptr) : NULL;
-    struct session_options options = {.client = client ? client : "",
-                                      .connector = lws_get_urlarg_by_name(wsi, "connector=", argument,
-                                                                          sizeof(argument)),
-                                      .want_write = want_write,
-                                      .cut = cut,
-                                      .user = c};
+    struct session_options options = {
+        .client = client ? client : "",
+        .connector = lws_get_urlarg_by_name(wsi, "connector=", argument, sizeof(argument)),
+        .want_write = want_write,
+        .cut = cut,
+        .user = c};
     c->session = session_open(w->hub, &options, clock_mono_ms());
     w->n_sockets++;
     log_debug("browser %s connected", session_client(c->session));

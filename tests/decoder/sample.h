@@ -1,5 +1,6 @@
-/* sample.h - codecs for the tests of the type families: a registry with the types they need, and both ways from text to
- * JSON, which must agree. The expected texts in those tests were read from Debezium 3.7's topics. */
+/* sample.h - codecs for the tests of the type families: a registry with the types they need, and both ways
+ * from text to JSON, which must agree. The expected texts in those tests were read from Debezium 3.7's
+ * topics. */
 #ifndef TESTS_DECODER_SAMPLE_H
 #define TESTS_DECODER_SAMPLE_H
 
@@ -41,7 +42,8 @@ static inline char sample_kind(const char *name)
     return n > 5 && strcmp(name + n - 5, "range") == 0 ? 'r' : 'b';
 }
 
-/* Registers the type (and for "name[]" its array; "mood" is an enum, "pair" a composite) and gives its oid. */
+/* Registers the type (and for "name[]" its array; "mood" is an enum, "pair" a composite) and gives its oid.
+ */
 static inline uint32_t sample_type(struct sample *s, const char *name)
 {
     static const char *const labels[] = {"sad", "ok", "a,b"};
@@ -49,7 +51,8 @@ static inline uint32_t sample_type(struct sample *s, const char *name)
     size_t n = strlen(name);
     bool array = n > 2 && strcmp(name + n - 2, "[]") == 0;
     snprintf(base, sizeof base, "_%.*s", (int)(array ? n - 2 : n), name);
-    struct type type = {.oid = 100, .schema = "pg_catalog", .name = base + 1, .kind = sample_kind(base + 1), .typmod = -1};
+    struct type type = {
+        .oid = 100, .schema = "pg_catalog", .name = base + 1, .kind = sample_kind(base + 1), .typmod = -1};
     if (type.kind == 'e') {
         type.labels = labels;
         type.n_labels = 3;
@@ -57,15 +60,19 @@ static inline uint32_t sample_type(struct sample *s, const char *name)
     types_set(s->types, &type);
     if (!array)
         return 100;
-    types_set(s->types, &(struct type){.oid = 101, .schema = "pg_catalog", .name = base, .kind = 'b', .element = 100,
-                                       .typmod = -1});
+    types_set(
+        s->types,
+        &(struct type){
+            .oid = 101, .schema = "pg_catalog", .name = base, .kind = 'b', .element = 100, .typmod = -1});
     return 101;
 }
 
 /* NULL: the column is left out. */
-static inline const struct codec *sample_codec(struct sample *s, const char *type, int32_t typmod, bool not_null)
+static inline const struct codec *sample_codec(struct sample *s, const char *type, int32_t typmod,
+                                               bool not_null)
 {
-    struct column column = {.name = "c", .type_oid = sample_type(s, type), .typmod = typmod, .not_null = not_null};
+    struct column column = {
+        .name = "c", .type_oid = sample_type(s, type), .typmod = typmod, .not_null = not_null};
     const struct codec *codec;
     ck_assert_msg(codec_make(&column, s->types, &s->modes, &s->arena, &codec, &s->err), "%s", s->err.text);
     return codec;
@@ -92,8 +99,8 @@ static inline const char *sample_value(struct sample *s, const struct codec *c, 
     return sample_kept(s, &b);
 }
 
-/* The text's JSON, by the tree and by the shortcut; "error" where it cannot be converted. The text is given to the codec
- * in memory of just its size. */
+/* The text's JSON, by the tree and by the shortcut; "error" where it cannot be converted. The text is given
+ * to the codec in memory of just its size. */
 static inline const char *sample_json_bytes(struct sample *s, const struct codec *c, struct slice text)
 {
     char *exact = malloc(text.len ? text.len : 1);
@@ -104,7 +111,8 @@ static inline const char *sample_json_bytes(struct sample *s, const struct codec
     bool ok = codec_value(c, input, &s->arena, &v, &s->err);
     const char *tree = ok ? sample_value(s, c, &v) : "error";
     buf_str(&b, "before:");
-    bool written = codec_write(c, input, &b, &s->arena, &(struct json_style){.null_as_default = true}, &s->err);
+    bool written =
+        codec_write(c, input, &b, &s->arena, &(struct json_style){.null_as_default = true}, &s->err);
     const char *shortcut = sample_kept(s, &b);
     ck_assert_int_eq(ok, written);
     ck_assert_msg(strncmp(shortcut, "before:", 7) == 0, "%s", shortcut);
@@ -133,7 +141,8 @@ static inline const char *sample_unavailable(struct sample *s, const struct code
     return sample_value(s, c, &v);
 }
 
-/* Text that might be PostgreSQL's: a start of `like`, then characters of it in any order, now and then any byte. */
+/* Text that might be PostgreSQL's: a start of `like`, then characters of it in any order, now and then any
+ * byte. */
 static inline struct slice sample_noise(struct sample *s, const char *like, unsigned seed)
 {
     size_t n = strlen(like), kept = (size_t)rand_r(&seed) % (n + 1), len = kept + (size_t)rand_r(&seed) % 12;

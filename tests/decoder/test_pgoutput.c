@@ -1,4 +1,5 @@
-/* test_pgoutput.c - every message of protocol version 1 is read as the server wrote it, and nothing else is accepted. */
+/* test_pgoutput.c - every message of protocol version 1 is read as the server wrote it, and nothing else is
+ * accepted. */
 #include "pgoutput.h"
 
 #include "suite.h"
@@ -209,7 +210,8 @@ static void refused_at_every_length(void)
         }
         char *exact = xmalloc(n + 1); /* so that a sanitizer sees one byte too many */
         memcpy(exact, whole.ptr, n);
-        ck_assert_msg(!pgoutput_parse(fresh, 7, (struct slice){exact, n}, &change, &e), "cut at %zu of '%c'", n, whole.ptr[0]);
+        ck_assert_msg(!pgoutput_parse(fresh, 7, (struct slice){exact, n}, &change, &e), "cut at %zu of '%c'",
+                      n, whole.ptr[0]);
         ck_assert_int_eq(e.kind, ERR_DATA);
         free(exact);
         buf_free(&open);
@@ -316,8 +318,10 @@ START_TEST(rows_outside_a_transaction_are_refused)
 }
 END_TEST
 
-SUITE_MAIN("pgoutput", a_transaction_has_its_xid_commit_time_and_positions, a_relation_replaces_the_former_one_whole,
-           rows_tell_null_from_text_from_unchanged, a_full_old_row_fills_in_what_the_new_one_leaves_out,
-           a_delete_has_the_key_only, a_truncate_names_each_table, messages_know_whether_they_belong_to_the_transaction,
-           origin_and_type_messages_are_read, a_message_cut_short_anywhere_is_refused, bytes_left_over_are_refused,
-           what_breaks_the_protocol_is_refused, rows_outside_a_transaction_are_refused)
+SUITE_MAIN("pgoutput", a_transaction_has_its_xid_commit_time_and_positions,
+           a_relation_replaces_the_former_one_whole, rows_tell_null_from_text_from_unchanged,
+           a_full_old_row_fills_in_what_the_new_one_leaves_out, a_delete_has_the_key_only,
+           a_truncate_names_each_table, messages_know_whether_they_belong_to_the_transaction,
+           origin_and_type_messages_are_read, a_message_cut_short_anywhere_is_refused,
+           bytes_left_over_are_refused, what_breaks_the_protocol_is_refused,
+           rows_outside_a_transaction_are_refused)

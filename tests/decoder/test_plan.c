@@ -4,7 +4,16 @@
 
 #include "suite.h"
 
-enum { INT4 = 23, TEXT = 25, BOOL = 16, NUMERIC = 1700, TIMESTAMPTZ = 1184, BYTEA = 17, INT4_ARRAY = 1007, JSONB = 3802 };
+enum {
+    INT4 = 23,
+    TEXT = 25,
+    BOOL = 16,
+    NUMERIC = 1700,
+    TIMESTAMPTZ = 1184,
+    BYTEA = 17,
+    INT4_ARRAY = 1007,
+    JSONB = 3802
+};
 
 static const struct type all_types[] = {
     {INT4, "pg_catalog", "int4", 'b', 0, 0, -1, false, NULL, 0},
@@ -17,7 +26,8 @@ static const struct type all_types[] = {
     {JSONB, "pg_catalog", "jsonb", 'b', 0, 0, -1, false, NULL, 0},
 };
 
-static const struct type_modes modes = {.money_digits = 2, .placeholder = {"__debezium_unavailable_value", 28}};
+static const struct type_modes modes = {.money_digits = 2,
+                                        .placeholder = {"__debezium_unavailable_value", 28}};
 static struct types *types;
 static struct relation *rel;
 static struct plan *plan;
@@ -56,7 +66,8 @@ static void open_plan(bool schemas, bool null_as_default)
     struct plan_choice choice = {.topic = "p.shop.orders", .key = key, .n_key = 1};
     plan = plan_new(&settings, rel, &choice, &e);
     ck_assert_msg(plan != NULL, "%s", e.text);
-    source = (struct source){.name = "p", .db = "d", .ts_us = 1700000000123456, .lsn = 24023128, .tx_id = 555};
+    source =
+        (struct source){.name = "p", .db = "d", .ts_us = 1700000000123456, .lsn = 24023128, .tx_id = 555};
 }
 
 static void close_plan(void)
@@ -66,10 +77,18 @@ static void close_plan(void)
     types_free(types);
 }
 
-#define T(text) {'t', {(text), sizeof(text) - 1}}
-static const struct cell full_row[] = {T("7"), T("a \"b\"\n"), T("t"), T("12.50"), T("2024-01-02 03:04:05.6+00"),
-                                       T("\\x00ff"), T("{1,NULL,3}"), T("{\"k\": [1, 2]}")};
-static const struct cell key_row[] = {T("7"), {'n', {0}}, {'n', {0}}, {'n', {0}}, {'n', {0}}, {'n', {0}}, {'n', {0}}, {'n', {0}}};
+#define T(text)                                                                                              \
+    {                                                                                                        \
+        't',                                                                                                 \
+        {                                                                                                    \
+            (text), sizeof(text) - 1                                                                         \
+        }                                                                                                    \
+    }
+static const struct cell full_row[] = {
+    T("7"),          T("a \"b\"\n"),      T("t"), T("12.50"), T("2024-01-02 03:04:05.6+00"), T("\\x00ff"),
+    T("{1,NULL,3}"), T("{\"k\": [1, 2]}")};
+static const struct cell key_row[] = {T("7"),     {'n', {0}}, {'n', {0}}, {'n', {0}},
+                                      {'n', {0}}, {'n', {0}}, {'n', {0}}, {'n', {0}}};
 
 /* The event both ways; the text is the caller's to free. */
 static char *both_ways(const struct event *event)
@@ -84,22 +103,28 @@ static char *both_ways(const struct event *event)
     return buf_take(&fast);
 }
 
-#define SOURCE(snapshot, sequence)                                                                                          \
-    "\"source\":{\"version\":\"" DEBEZIUM_VERSION "\",\"connector\":\"postgresql\",\"name\":\"p\",\"ts_ms\":1700000000123,"  \
-    "\"snapshot\":" snapshot ",\"db\":\"d\",\"sequence\":\"" sequence "\",\"ts_us\":1700000000123456,"                       \
-    "\"ts_ns\":1700000000123456000,\"schema\":\"shop\",\"table\":\"orders\",\"txId\":555,\"lsn\":24023128,\"xmin\":null,"    \
+#define SOURCE(snapshot, sequence)                                                                           \
+    "\"source\":{\"version\":\"" DEBEZIUM_VERSION                                                            \
+    "\",\"connector\":\"postgresql\",\"name\":\"p\",\"ts_ms\":1700000000123,"                                \
+    "\"snapshot\":" snapshot ",\"db\":\"d\",\"sequence\":\"" sequence "\",\"ts_us\":1700000000123456,"       \
+    "\"ts_ns\":1700000000123456000,\"schema\":\"shop\",\"table\":\"orders\",\"txId\":555,\"lsn\":24023128,"  \
+    "\"xmin\":null,"                                                                                         \
     "\"origin\":null,\"origin_lsn\":null}"
 
 START_TEST(an_insert_is_debeziums_envelope)
 {
     open_plan(false, true);
-    struct event event = {.op = OP_INSERT, .after = full_row, .source = &source, .ts_ns = 1700000001000000001};
+    struct event event = {
+        .op = OP_INSERT, .after = full_row, .source = &source, .ts_ns = 1700000001000000001};
     char *text = both_ways(&event);
-    ck_assert_str_eq(text, "{\"before\":null,\"after\":{\"id\":7,\"note\":\"a \\\"b\\\"\\n\",\"paid\":true,\"price\":\"BOI=\","
-                           "\"at\":\"2024-01-02T03:04:05.600000Z\",\"raw\":\"AP8=\",\"list\":[1,null,3],"
-                           "\"doc\":\"{\\\"k\\\": [1, 2]}\"}," SOURCE("\"false\"", "[null,\\\"24023128\\\"]")
-                           ",\"transaction\":null,\"op\":\"c\",\"ts_ms\":1700000001000,\"ts_us\":1700000001000000,"
-                           "\"ts_ns\":1700000001000000001}");
+    ck_assert_str_eq(
+        text,
+        "{\"before\":null,\"after\":{\"id\":7,\"note\":\"a \\\"b\\\"\\n\",\"paid\":true,\"price\":\"BOI=\","
+        "\"at\":\"2024-01-02T03:04:05.600000Z\",\"raw\":\"AP8=\",\"list\":[1,null,3],"
+        "\"doc\":\"{\\\"k\\\": [1, 2]}\"}," SOURCE(
+            "\"false\"", "[null,\\\"24023128\\\"]") ",\"transaction\":null,\"op\":\"c\",\"ts_ms\":"
+                                                    "1700000001000,\"ts_us\":1700000001000000,"
+                                                    "\"ts_ns\":1700000001000000001}");
     free(text);
     close_plan();
 }
@@ -112,10 +137,12 @@ START_TEST(a_key_only_old_row_gets_defaults_and_fallbacks)
     struct order order = {555, 24023128, 3, 2};
     struct event event = {.op = OP_DELETE, .before = key_row, .source = &source, .order = &order};
     char *text = both_ways(&event);
-    ck_assert_ptr_nonnull(strstr(text, "{\"before\":{\"id\":7,\"note\":\"none\",\"paid\":false,\"price\":null,"
-                                       "\"at\":\"1970-01-01T00:00:00"));
+    ck_assert_ptr_nonnull(strstr(text,
+                                 "{\"before\":{\"id\":7,\"note\":\"none\",\"paid\":false,\"price\":null,"
+                                 "\"at\":\"1970-01-01T00:00:00"));
     ck_assert_ptr_nonnull(strstr(text, SOURCE("\"false\"", "[\\\"24023119\\\",\\\"24023128\\\"]")));
-    ck_assert_ptr_nonnull(strstr(text, "\"transaction\":{\"id\":\"555:24023128\",\"total_order\":3,\"data_collection_order\":2}"));
+    ck_assert_ptr_nonnull(strstr(
+        text, "\"transaction\":{\"id\":\"555:24023128\",\"total_order\":3,\"data_collection_order\":2}"));
     free(text);
     close_plan();
 }
@@ -169,15 +196,20 @@ START_TEST(with_schemas_every_record_carries_its_schema)
     open_plan(true, true);
     struct event event = {.op = OP_INSERT, .after = full_row, .source = &source};
     char *text = both_ways(&event);
-    ck_assert_ptr_eq(strstr(text, "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"struct\",\"fields\":"
-                                  "[{\"type\":\"int32\",\"optional\":false,\"default\":0,\"field\":\"id\"},"
-                                  "{\"type\":\"string\",\"optional\":true,\"default\":\"none\",\"field\":\"note\"}"), text);
-    ck_assert_ptr_nonnull(strstr(text, "\"name\":\"p.shop.orders.Envelope\",\"version\":2},\"payload\":{\"before\":null"));
+    ck_assert_ptr_eq(
+        strstr(text, "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"struct\",\"fields\":"
+                     "[{\"type\":\"int32\",\"optional\":false,\"default\":0,\"field\":\"id\"},"
+                     "{\"type\":\"string\",\"optional\":true,\"default\":\"none\",\"field\":\"note\"}"),
+        text);
+    ck_assert_ptr_nonnull(
+        strstr(text, "\"name\":\"p.shop.orders.Envelope\",\"version\":2},\"payload\":{\"before\":null"));
     free(text);
     struct buf key = BUF_EMPTY;
     ck_assert(plan_key(plan, full_row, &key, &e));
-    ck_assert_str_eq(key.ptr, "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"int32\",\"optional\":false,\"default\":0,"
-                              "\"field\":\"id\"}],\"optional\":false,\"name\":\"p.shop.orders.Key\"},\"payload\":{\"id\":7}}");
+    ck_assert_str_eq(
+        key.ptr,
+        "{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"int32\",\"optional\":false,\"default\":0,"
+        "\"field\":\"id\"}],\"optional\":false,\"name\":\"p.shop.orders.Key\"},\"payload\":{\"id\":7}}");
     buf_free(&key);
     close_plan();
 }
@@ -221,7 +253,11 @@ static const struct envelope_record *made;
 static int make(struct envelope *env, enum change_op op, const struct cell *before, const struct cell *after,
                 struct order_counter *counter)
 {
-    struct change change = {.op = op, .lsn = 24023128, .relation = rel, .before = before, .after = after,
+    struct change change = {.op = op,
+                            .lsn = 24023128,
+                            .relation = rel,
+                            .before = before,
+                            .after = after,
                             .before_kind = before ? 'K' : 0};
     int n = envelope_make(env, plan, &change, &source, counter, 0, &made, &e);
     ck_assert_msg(n >= 0, "%s", e.text);
@@ -263,10 +299,12 @@ START_TEST(an_update_of_the_key_is_delete_tombstone_create)
     ck_assert_int_eq(make(env, OP_UPDATE, key_row, row, &counter), 3);
     ck_assert(envelope_key_changed(env));
     ck_assert(made[0].op == OP_DELETE && key_is(&made[0], "{\"id\":7}"));
-    ck_assert(slice_is(made[0].header.name, "__debezium.newkey") && slice_is(made[0].header.value, "{\"id\":8}"));
+    ck_assert(slice_is(made[0].header.name, "__debezium.newkey") &&
+              slice_is(made[0].header.value, "{\"id\":8}"));
     ck_assert(made[1].op == 0 && slice_is(made[1].header.value, "{\"id\":8}"));
     ck_assert(made[2].op == OP_INSERT && key_is(&made[2], "{\"id\":8}"));
-    ck_assert(slice_is(made[2].header.name, "__debezium.oldkey") && slice_is(made[2].header.value, "{\"id\":7}"));
+    ck_assert(slice_is(made[2].header.name, "__debezium.oldkey") &&
+              slice_is(made[2].header.value, "{\"id\":7}"));
     ck_assert_int_eq(counter.total, 11); /* the tombstone counts for nothing */
     ck_assert_int_eq(collection, 6);
     ck_assert_ptr_nonnull(strstr(made[2].value.ptr, "\"total_order\":11,\"data_collection_order\":6"));

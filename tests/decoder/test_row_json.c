@@ -128,10 +128,13 @@ END_TEST
 START_TEST(domains_go_by_their_base)
 {
     struct sample *s = sample_new();
-    types_set(s->types, &(struct type){.oid = 23, .schema = "pg_catalog", .name = "int4", .kind = 'b', .typmod = -1});
-    types_set(s->types, &(struct type){.oid = 200, .schema = "t", .name = "age", .kind = 'd', .base = 23, .typmod = -1});
     types_set(s->types,
-              &(struct type){.oid = 201, .schema = "t", .name = "_age", .kind = 'b', .element = 200, .typmod = -1});
+              &(struct type){.oid = 23, .schema = "pg_catalog", .name = "int4", .kind = 'b', .typmod = -1});
+    types_set(s->types, &(struct type){
+                            .oid = 200, .schema = "t", .name = "age", .kind = 'd', .base = 23, .typmod = -1});
+    types_set(
+        s->types,
+        &(struct type){.oid = 201, .schema = "t", .name = "_age", .kind = 'b', .element = 200, .typmod = -1});
     struct buf b = BUF_EMPTY;
     row_json(&b, row_style_of(s->types, 200, &s->arena), SLICE("5"));
     row_json(&b, row_style_of(s->types, 201, &s->arena), SLICE("{5,6}"));
@@ -177,5 +180,5 @@ START_TEST(any_bytes_give_json)
 }
 END_TEST
 
-SUITE_MAIN("row_json", scalars, long_integers_stay_exact, timestamps_are_iso_8601, json_is_embedded_on_one_line,
-           arrays_are_arrays, domains_go_by_their_base, any_bytes_give_json)
+SUITE_MAIN("row_json", scalars, long_integers_stay_exact, timestamps_are_iso_8601,
+           json_is_embedded_on_one_line, arrays_are_arrays, domains_go_by_their_base, any_bytes_give_json)

@@ -3,9 +3,9 @@
 #include "suite.h"
 #include "types_array.h"
 
-#define P "__debezium_unavailable_value"
+#define P            "__debezium_unavailable_value"
 #define ARRAY(items) "{\"type\":\"array\",\"items\":" items ",\"optional\":true}"
-#define STRINGS ARRAY("{\"type\":\"string\",\"optional\":true}")
+#define STRINGS      ARRAY("{\"type\":\"string\",\"optional\":true}")
 
 START_TEST(items_take_the_schema_of_the_element)
 {
@@ -17,10 +17,12 @@ START_TEST(items_take_the_schema_of_the_element)
         {"numrange[]", STRINGS},
         {"int4[]", ARRAY("{\"type\":\"int32\",\"optional\":true}")},
         {"float4[]", ARRAY("{\"type\":\"float\",\"optional\":true}")},
-        {"uuid[]", ARRAY("{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Uuid\",\"version\":1}")},
+        {"uuid[]",
+         ARRAY("{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Uuid\",\"version\":1}")},
         {"bytea[]", ARRAY("{\"type\":\"bytes\",\"optional\":true}")},
-        {"mood[]", ARRAY("{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.Enum\",\"version\":1,"
-                         "\"parameters\":{\"allowed\":\"sad,ok,a,b\"}}")},
+        {"mood[]",
+         ARRAY("{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.Enum\",\"version\":1,"
+               "\"parameters\":{\"allowed\":\"sad,ok,a,b\"}}")},
         {"isbn[]", ARRAY("{\"type\":\"string\",\"optional\":false}")},
         {"bit[]", "{\"type\":\"boolean\",\"optional\":true}"},
     };
@@ -59,14 +61,16 @@ START_TEST(elements)
     };
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        ck_assert_str_eq(sample_json(s, sample_codec(s, cases[i].type, -1, false), cases[i].text), cases[i].json);
+        ck_assert_str_eq(sample_json(s, sample_codec(s, cases[i].type, -1, false), cases[i].text),
+                         cases[i].json);
     ck_assert_str_eq(sample_absent(s, sample_codec(s, "int4[]", -1, true)), "[]");
     ck_assert_str_eq(sample_absent(s, sample_codec(s, "int4[]", -1, false)), "null");
     sample_free(s);
 }
 END_TEST
 
-/* Inner arrays become null; where the items are strings they are kept as text (Debezium has an object's identity). */
+/* Inner arrays become null; where the items are strings they are kept as text (Debezium has an object's
+ * identity). */
 START_TEST(more_than_one_dimension)
 {
     struct sample *s = sample_new();
@@ -74,7 +78,8 @@ START_TEST(more_than_one_dimension)
     ck_assert_str_eq(sample_json(s, c, "{{1,2},{3,4}}"), "[null,null]");
     ck_assert_str_eq(sample_json(s, c, "[1:2][3:3]={{1},{2}}"), "[null,null]");
     ck_assert_str_eq(sample_json(s, c, "{{{1,2}},{{3,4}},{{5,6}}}"), "[null,null,null]");
-    ck_assert_str_eq(sample_json(s, sample_codec(s, "timestamptz[]", -1, false), "{{NULL},{NULL}}"), "[null,null]");
+    ck_assert_str_eq(sample_json(s, sample_codec(s, "timestamptz[]", -1, false), "{{NULL},{NULL}}"),
+                     "[null,null]");
     ck_assert_str_eq(sample_json(s, sample_codec(s, "text[]", -1, false), "{{a,\"b c\"},{NULL,d}}"),
                      "[\"{a,\\\"b c\\\"}\",\"{NULL,d}\"]");
     ck_assert_str_eq(sample_json(s, sample_codec(s, "mood[]", -1, true), "{{{ok}},{{sad}}}"),
@@ -86,9 +91,9 @@ END_TEST
 START_TEST(arrays_that_lose_their_value)
 {
     static const char *const cases[][2] = {
-        {"mood[]", "{ok,NULL}"},      {"isbn[]", "{NULL}"},  {"tsvector[]", "{'a',NULL}"},
-        {"ltree[]", "{a.b,NULL}"},    {"bit[]", "{1,0}"},    {"box[]", "{(3,4),(1,2);(7,8),(5,6)}"},
-        {"path[]", "{\"[(1,2)]\"}"},  {"line[]", "{NULL}"},  {"int2vector[]", "{\"1 2\"}"},
+        {"mood[]", "{ok,NULL}"},         {"isbn[]", "{NULL}"}, {"tsvector[]", "{'a',NULL}"},
+        {"ltree[]", "{a.b,NULL}"},       {"bit[]", "{1,0}"},   {"box[]", "{(3,4),(1,2);(7,8),(5,6)}"},
+        {"path[]", "{\"[(1,2)]\"}"},     {"line[]", "{NULL}"}, {"int2vector[]", "{\"1 2\"}"},
         {"circle[]", "{\"<(1,2),3>\"}"},
     };
     struct sample *s = sample_new();
@@ -102,8 +107,8 @@ END_TEST
 
 START_TEST(columns_that_are_left_out)
 {
-    static const char *const never[] = {"money[]",  "name[]",  "interval[]", "varbit[]",
-                                        "xml[]",    "point[]", "refcursor[]"};
+    static const char *const never[] = {"money[]", "name[]",  "interval[]", "varbit[]",
+                                        "xml[]",   "point[]", "refcursor[]"};
     static const char *const on_demand[] = {"pg_lsn[]", "pair[]", "int4multirange[]", "issn[]", "tsquery[]"};
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof on_demand / sizeof *on_demand; i++)
@@ -125,10 +130,13 @@ END_TEST
 START_TEST(arrays_of_domains)
 {
     struct sample *s = sample_new();
-    types_set(s->types, &(struct type){.oid = 23, .schema = "pg_catalog", .name = "int4", .kind = 'b', .typmod = -1});
-    types_set(s->types, &(struct type){.oid = 200, .schema = "t", .name = "age", .kind = 'd', .base = 23, .typmod = -1});
     types_set(s->types,
-              &(struct type){.oid = 201, .schema = "t", .name = "_age", .kind = 'b', .element = 200, .typmod = -1});
+              &(struct type){.oid = 23, .schema = "pg_catalog", .name = "int4", .kind = 'b', .typmod = -1});
+    types_set(s->types, &(struct type){
+                            .oid = 200, .schema = "t", .name = "age", .kind = 'd', .base = 23, .typmod = -1});
+    types_set(
+        s->types,
+        &(struct type){.oid = 201, .schema = "t", .name = "_age", .kind = 'b', .element = 200, .typmod = -1});
     struct column column = {.name = "c", .type_oid = 201, .typmod = -1};
     const struct codec *c;
     ck_assert(codec_make(&column, s->types, &s->modes, &s->arena, &c, &s->err));
@@ -141,15 +149,19 @@ START_TEST(arrays_of_domains)
 }
 END_TEST
 
-#define BYTES_OF_P "[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]"
+#define BYTES_OF_P                                                                                           \
+    "[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,"    \
+    "101]"
 
 START_TEST(placeholders)
 {
     static const char *const cases[][2] = {
-        {"text[]", "[\"" P "\"]"},   {"varchar[]", "[\"" P "\"]"}, {"bpchar[]", "[\"" P "\"]"},
-        {"json[]", "[\"" P "\"]"},   {"jsonb[]", "[\"" P "\"]"},   {"bytea[]", "[\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\"]"},
-        {"int4[]", BYTES_OF_P},      {"int8[]", BYTES_OF_P},       {"date[]", BYTES_OF_P},
-        {"int2[]", "null"},          {"citext[]", "null"},         {"mood[]", "null"},
+        {"text[]", "[\"" P "\"]"},   {"varchar[]", "[\"" P "\"]"},
+        {"bpchar[]", "[\"" P "\"]"}, {"json[]", "[\"" P "\"]"},
+        {"jsonb[]", "[\"" P "\"]"},  {"bytea[]", "[\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\"]"},
+        {"int4[]", BYTES_OF_P},      {"int8[]", BYTES_OF_P},
+        {"date[]", BYTES_OF_P},      {"int2[]", "null"},
+        {"citext[]", "null"},        {"mood[]", "null"},
         {"numeric[]", "null"},       {"uuid[]", "[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]"},
         {"bit[]", "null"},           {"hstore[]", "null"},
     };
@@ -160,16 +172,18 @@ START_TEST(placeholders)
     ck_assert_str_eq(sample_unavailable(s, sample_codec(s, "bytea[]", -1, false)), "null");
     /* nameUUIDFromBytes of 70 bytes: more than one block of MD5. */
     s->modes.placeholder = SLICE("0123456789012345678901234567890123456789012345678901234567890123456789");
-    ck_assert_str_eq(sample_unavailable(s, sample_codec(s, "uuid[]", -1, false)), "[\"109eb12c-10c4-3d94-9dac-8eca7b818bed\"]");
+    ck_assert_str_eq(sample_unavailable(s, sample_codec(s, "uuid[]", -1, false)),
+                     "[\"109eb12c-10c4-3d94-9dac-8eca7b818bed\"]");
     sample_free(s);
 }
 END_TEST
 
 START_TEST(malformed_text_is_refused)
 {
-    static const char *const bad[] = {"",      "1",      "{",        "{1",     "{1,",   "{1,}",  "{,1}", "{1}2",     "{1}}",
-                                      "}",     "{\"a",   "{\"a\\",   "{\"a\"b}", "{a\"b}", "{a\\b}", "[1:2]", "[1:2]=",    "{{1}",
-                                      "{1{2}}", "{{1},2", "{{{{{{{1}}}}}}}"};
+    static const char *const bad[] = {
+        "",       "1",     "{",      "{1",   "{1,",    "{1,}",     "{,1}",
+        "{1}2",   "{1}}",  "}",      "{\"a", "{\"a\\", "{\"a\"b}", "{a\"b}",
+        "{a\\b}", "[1:2]", "[1:2]=", "{{1}", "{1{2}}", "{{1},2",   "{{{{{{{1}}}}}}}"};
     struct sample *s = sample_new();
     const struct codec *c = sample_codec(s, "text[]", -1, false);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -200,8 +214,12 @@ END_TEST
 START_TEST(any_bytes_give_a_value_or_an_error)
 {
     static const char *const cases[][2] = {
-        {"text[]", "{a,\"b \\\"c\\\\\",NULL}"}, {"text[]", "[1:2]={{a,\"b\"},{c,d}}"}, {"int4[]", "{1,NULL,-3}"},
-        {"mood[]", "{ok,{sad}}"},               {"bytea[]", "{\"\\\\x00ff\"}"},        {"box[]", "{(3,4),(1,2)}"},
+        {"text[]", "{a,\"b \\\"c\\\\\",NULL}"},
+        {"text[]", "[1:2]={{a,\"b\"},{c,d}}"},
+        {"int4[]", "{1,NULL,-3}"},
+        {"mood[]", "{ok,{sad}}"},
+        {"bytea[]", "{\"\\\\x00ff\"}"},
+        {"box[]", "{(3,4),(1,2)}"},
         {"hstore[]", "{\"\\\"a\\\"=>\\\"1\\\"\"}"},
     };
     struct sample *s = sample_new();

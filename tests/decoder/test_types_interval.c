@@ -42,7 +42,8 @@ START_TEST(values_in_both_modes)
     for (size_t i = 0; i < sizeof EXAMPLES / sizeof *EXAMPLES; i++)
         for (int mode = 0; mode < 2; mode++) {
             s->modes.interval = (enum interval_mode)mode;
-            ck_assert_str_eq(sample_json(s, sample_codec(s, "interval", -1, false), EXAMPLES[i].text), EXAMPLES[i].want[mode]);
+            ck_assert_str_eq(sample_json(s, sample_codec(s, "interval", -1, false), EXAMPLES[i].text),
+                             EXAMPLES[i].want[mode]);
         }
     sample_free(s);
 }
@@ -79,8 +80,9 @@ START_TEST(schema_and_fallback)
     ck_assert_str_eq(sample_absent(s, c), "0");
     s->modes.interval = INTERVAL_STRING;
     c = sample_codec(s, "interval", -1, true);
-    ck_assert_str_eq(sample_schema(s, c),
-                     "{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.time.Interval\",\"version\":1}");
+    ck_assert_str_eq(
+        sample_schema(s, c),
+        "{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.time.Interval\",\"version\":1}");
     ck_assert_str_eq(sample_absent(s, c), "\"P0Y0M0DT0H0M0S\"");
     sample_free(s);
 }
@@ -89,9 +91,11 @@ END_TEST
 START_TEST(noise_is_a_value_or_an_error)
 {
     struct sample *s = sample_new();
-    static const char *const bad[] = {"", "1", "1 hour", "1 day 2", "1  day", "00:0:00", "00:00:00.", "1 day,", "--1 day"};
+    static const char *const bad[] = {"",        "1",         "1 hour", "1 day 2", "1  day",
+                                      "00:0:00", "00:00:00.", "1 day,", "--1 day"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(strcmp(sample_json(s, sample_codec(s, "interval", -1, false), bad[i]), "error") == 0, "%s", bad[i]);
+        ck_assert_msg(strcmp(sample_json(s, sample_codec(s, "interval", -1, false), bad[i]), "error") == 0,
+                      "%s", bad[i]);
     for (unsigned i = 0; i < 4000; i++) {
         s->modes.interval = (enum interval_mode)(i % 2);
         const char *like = EXAMPLES[i % (sizeof EXAMPLES / sizeof *EXAMPLES)].text;

@@ -71,7 +71,8 @@ START_TEST(values)
 {
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof EXAMPLES / sizeof *EXAMPLES; i++)
-        ck_assert_str_eq(sample_json(s, sample_codec(s, EXAMPLES[i].type, -1, false), EXAMPLES[i].text), EXAMPLES[i].want[0]);
+        ck_assert_str_eq(sample_json(s, sample_codec(s, EXAMPLES[i].type, -1, false), EXAMPLES[i].text),
+                         EXAMPLES[i].want[0]);
     sample_free(s);
 }
 END_TEST
@@ -79,18 +80,21 @@ END_TEST
 START_TEST(schemas_and_fallbacks)
 {
     static const char *const some[][3] = {
-        {"bool", "boolean", "false"}, {"int2", "int16", "0"},    {"int4", "int32", "0"},    {"int8", "int64", "0"},
-        {"oid", "int64", "0"},        {"float4", "float", "0.0"}, {"float8", "double", "0.0"},
+        {"bool", "boolean", "false"}, {"int2", "int16", "0"}, {"int4", "int32", "0"},
+        {"int8", "int64", "0"},       {"oid", "int64", "0"},  {"float4", "float", "0.0"},
+        {"float8", "double", "0.0"},
     };
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
         const struct codec *c = sample_codec(s, some[i][0], -1, true);
-        ck_assert_str_eq(sample_schema(s, c), arena_printf(&s->arena, "{\"type\":\"%s\",\"optional\":false}", some[i][1]));
+        ck_assert_str_eq(sample_schema(s, c),
+                         arena_printf(&s->arena, "{\"type\":\"%s\",\"optional\":false}", some[i][1]));
         ck_assert_str_eq(sample_absent(s, c), some[i][2]);
         ck_assert_str_eq(sample_absent(s, sample_codec(s, some[i][0], -1, false)), "null");
     }
-    ck_assert_str_eq(sample_schema(s, sample_codec(s, "int2vector", -1, false)),
-                     "{\"type\":\"array\",\"items\":{\"type\":\"int16\",\"optional\":false},\"optional\":true}");
+    ck_assert_str_eq(
+        sample_schema(s, sample_codec(s, "int2vector", -1, false)),
+        "{\"type\":\"array\",\"items\":{\"type\":\"int16\",\"optional\":false},\"optional\":true}");
     sample_free(s);
 }
 END_TEST
@@ -108,15 +112,35 @@ END_TEST
 START_TEST(what_does_not_fit_is_an_error)
 {
     static const char *const bad[][2] = {
-        {"bool", ""}, {"bool", "true"}, {"bool", "x"}, {"int2", "32768"}, {"int2", "-32769"}, {"int4", "2147483648"},
-        {"int4", "-2147483649"}, {"int8", "9223372036854775808"}, {"int8", "-9223372036854775809"}, {"int8", ""},
-        {"int8", "-"}, {"int8", "1a"}, {"int8", " 1"}, {"int8", "+1"}, {"int8", "111111111111111111111"}, {"float8", ""},
-        {"float8", "."}, {"float8", "1e"}, {"float8", "0x1p3"}, {"float8", "nan"}, {"float8", "inf"}, {"float8", " 1"},
-        {"float8", "1.2.3"}, {"float4", "1f"},
+        {"bool", ""},
+        {"bool", "true"},
+        {"bool", "x"},
+        {"int2", "32768"},
+        {"int2", "-32769"},
+        {"int4", "2147483648"},
+        {"int4", "-2147483649"},
+        {"int8", "9223372036854775808"},
+        {"int8", "-9223372036854775809"},
+        {"int8", ""},
+        {"int8", "-"},
+        {"int8", "1a"},
+        {"int8", " 1"},
+        {"int8", "+1"},
+        {"int8", "111111111111111111111"},
+        {"float8", ""},
+        {"float8", "."},
+        {"float8", "1e"},
+        {"float8", "0x1p3"},
+        {"float8", "nan"},
+        {"float8", "inf"},
+        {"float8", " 1"},
+        {"float8", "1.2.3"},
+        {"float4", "1f"},
     };
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(strcmp(sample_json(s, sample_codec(s, bad[i][0], -1, false), bad[i][1]), "error") == 0, "%s", bad[i][1]);
+        ck_assert_msg(strcmp(sample_json(s, sample_codec(s, bad[i][0], -1, false), bad[i][1]), "error") == 0,
+                      "%s", bad[i][1]);
     sample_free(s);
 }
 END_TEST
@@ -126,12 +150,13 @@ START_TEST(noise_is_a_value_or_an_error)
     struct sample *s = sample_new();
     for (unsigned i = 0; i < 8000; i++) {
         size_t n = i % (sizeof EXAMPLES / sizeof *EXAMPLES);
-        sample_json_bytes(s, sample_codec(s, EXAMPLES[n].type, -1, false), sample_noise(s, EXAMPLES[n].text, i));
+        sample_json_bytes(s, sample_codec(s, EXAMPLES[n].type, -1, false),
+                          sample_noise(s, EXAMPLES[n].text, i));
         arena_reset(&s->arena);
     }
     sample_free(s);
 }
 END_TEST
 
-SUITE_MAIN("types_number", values, schemas_and_fallbacks, integers_are_written_as_numbers, what_does_not_fit_is_an_error,
-           noise_is_a_value_or_an_error)
+SUITE_MAIN("types_number", values, schemas_and_fallbacks, integers_are_written_as_numbers,
+           what_does_not_fit_is_an_error, noise_is_a_value_or_an_error)

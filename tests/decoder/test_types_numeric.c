@@ -77,7 +77,7 @@ static const struct {
 };
 /* clang-format on */
 
-#define NUMERIC(precision, scale) ((precision) * 65536 + (scale) + 4)
+#define NUMERIC(precision, scale) ((precision)*65536 + (scale) + 4)
 
 START_TEST(values_in_every_mode)
 {
@@ -88,7 +88,8 @@ START_TEST(values_in_every_mode)
             const struct codec *c = sample_codec(s, EXAMPLES[i].type, EXAMPLES[i].typmod, false);
             const char *got = sample_json(s, c, EXAMPLES[i].text), *want = EXAMPLES[i].want[mode];
             want = want ? want : "error";
-            ck_assert_msg(strcmp(got, want) == 0, "%s mode %d: %s, not %s", EXAMPLES[i].text, mode, got, want);
+            ck_assert_msg(strcmp(got, want) == 0, "%s mode %d: %s, not %s", EXAMPLES[i].text, mode, got,
+                          want);
         }
     sample_free(s);
 }
@@ -98,19 +99,25 @@ START_TEST(schemas)
 {
     struct sample *s = sample_new();
     ck_assert_str_eq(sample_schema(s, sample_codec(s, "numeric", NUMERIC(5, 2), false)),
-                     "{\"type\":\"bytes\",\"optional\":true,\"name\":\"org.apache.kafka.connect.data.Decimal\",\"version\":1,"
+                     "{\"type\":\"bytes\",\"optional\":true,\"name\":\"org.apache.kafka.connect.data."
+                     "Decimal\",\"version\":1,"
                      "\"parameters\":{\"scale\":\"2\",\"connect.decimal.precision\":\"5\"}}");
-    ck_assert_str_eq(sample_schema(s, sample_codec(s, "numeric", -1, false)),
-                     "{\"type\":\"struct\",\"fields\":[{\"type\":\"int32\",\"optional\":false,\"field\":\"scale\"},"
-                     "{\"type\":\"bytes\",\"optional\":false,\"field\":\"value\"}],\"optional\":true,"
-                     "\"name\":\"io.debezium.data.VariableScaleDecimal\",\"version\":1,\"doc\":\"Variable scaled decimal\"}");
+    ck_assert_str_eq(
+        sample_schema(s, sample_codec(s, "numeric", -1, false)),
+        "{\"type\":\"struct\",\"fields\":[{\"type\":\"int32\",\"optional\":false,\"field\":\"scale\"},"
+        "{\"type\":\"bytes\",\"optional\":false,\"field\":\"value\"}],\"optional\":true,"
+        "\"name\":\"io.debezium.data.VariableScaleDecimal\",\"version\":1,\"doc\":\"Variable scaled "
+        "decimal\"}");
     ck_assert_str_eq(sample_schema(s, sample_codec(s, "money", -1, true)),
-                     "{\"type\":\"bytes\",\"optional\":false,\"name\":\"org.apache.kafka.connect.data.Decimal\",\"version\":1,"
+                     "{\"type\":\"bytes\",\"optional\":false,\"name\":\"org.apache.kafka.connect.data."
+                     "Decimal\",\"version\":1,"
                      "\"parameters\":{\"scale\":\"2\"}}");
     s->modes.decimal = DECIMAL_DOUBLE;
-    ck_assert_str_eq(sample_schema(s, sample_codec(s, "numeric", -1, true)), "{\"type\":\"double\",\"optional\":false}");
+    ck_assert_str_eq(sample_schema(s, sample_codec(s, "numeric", -1, true)),
+                     "{\"type\":\"double\",\"optional\":false}");
     s->modes.decimal = DECIMAL_STRING;
-    ck_assert_str_eq(sample_schema(s, sample_codec(s, "money", -1, true)), "{\"type\":\"string\",\"optional\":false}");
+    ck_assert_str_eq(sample_schema(s, sample_codec(s, "money", -1, true)),
+                     "{\"type\":\"string\",\"optional\":false}");
     sample_free(s);
 }
 END_TEST
@@ -132,12 +139,14 @@ END_TEST
 
 START_TEST(absent_and_unchanged_values)
 {
-    static const char *const absent[MODES][3] = {
-        {"\"AA==\"", "{\"scale\":0,\"value\":\"AA==\"}", "\"AA==\""}, {"0.0", "0.0", "0.0"}, {"\"0.00\"", "\"0\"", "\"0.00\""}};
+    static const char *const absent[MODES][3] = {{"\"AA==\"", "{\"scale\":0,\"value\":\"AA==\"}", "\"AA==\""},
+                                                 {"0.0", "0.0", "0.0"},
+                                                 {"\"0.00\"", "\"0\"", "\"0.00\""}};
     struct sample *s = sample_new();
     for (int mode = 0; mode < MODES; mode++) {
         s->modes.decimal = (enum decimal_mode)mode;
-        const struct codec *fixed = sample_codec(s, "numeric", NUMERIC(5, 2), true), *open = sample_codec(s, "numeric", -1, true);
+        const struct codec *fixed = sample_codec(s, "numeric", NUMERIC(5, 2), true),
+                           *open = sample_codec(s, "numeric", -1, true);
         ck_assert_str_eq(sample_absent(s, fixed), absent[mode][0]);
         ck_assert_str_eq(sample_absent(s, open), absent[mode][1]);
         ck_assert_str_eq(sample_absent(s, sample_codec(s, "money", -1, true)), absent[mode][2]);
@@ -154,7 +163,11 @@ START_TEST(money_is_rounded_half_up)
     static const struct {
         int digits;
         const char *text, *want;
-    } some[] = {{0, "$1.49", "\"AQ==\""}, {0, "$1.50", "\"Ag==\""}, {0, "-$9.50", "\"9g==\""}, {1, "$9.95", "\"ZA==\""}, {3, "$0.01", "\"Cg==\""}};
+    } some[] = {{0, "$1.49", "\"AQ==\""},
+                {0, "$1.50", "\"Ag==\""},
+                {0, "-$9.50", "\"9g==\""},
+                {1, "$9.95", "\"ZA==\""},
+                {3, "$0.01", "\"Cg==\""}};
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
         s->modes.money_digits = some[i].digits;
@@ -170,14 +183,22 @@ START_TEST(decimals_as_numbers)
     static const struct {
         int scale;
         const char *text, *want;
-    } some[] = {{2, "123.45", "123.45"}, {10, "0", "0E-10"}, {8, "0.00000001", "1E-8"}, {8, "0.00000100", "0.00000100"},
-                {20, "-0.00000123", "-0.00000123000000000000"}, {10, "0.0000001234", "1.234E-7"}, {0, "5", "5"}, {2, "-0.5", "-0.50"},
-                {20, "12345678901234567890.12345678901234567890", "12345678901234567890.12345678901234567890"}};
+    } some[] = {
+        {2, "123.45", "123.45"},
+        {10, "0", "0E-10"},
+        {8, "0.00000001", "1E-8"},
+        {8, "0.00000100", "0.00000100"},
+        {20, "-0.00000123", "-0.00000123000000000000"},
+        {10, "0.0000001234", "1.234E-7"},
+        {0, "5", "5"},
+        {2, "-0.5", "-0.50"},
+        {20, "12345678901234567890.12345678901234567890", "12345678901234567890.12345678901234567890"}};
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
         const struct codec *c = sample_codec(s, "numeric", NUMERIC(40, some[i].scale), false);
         struct buf b = BUF_EMPTY;
-        ck_assert(codec_write(c, slice_of(some[i].text), &b, &s->arena, &(struct json_style){.decimal_as_number = true}, &s->err));
+        ck_assert(codec_write(c, slice_of(some[i].text), &b, &s->arena,
+                              &(struct json_style){.decimal_as_number = true}, &s->err));
         ck_assert_str_eq(sample_kept(s, &b), some[i].want);
     }
     sample_free(s);
@@ -186,7 +207,8 @@ END_TEST
 
 START_TEST(noise_is_a_value_or_an_error)
 {
-    static const char *const bad[] = {"", "-", ".", "1.2.3", "1e5", " 1", "1 ", "0x10", "nan", "Inf", "+-1", "1,000"};
+    static const char *const bad[] = {"",   "-",    ".",   "1.2.3", "1e5", " 1",
+                                      "1 ", "0x10", "nan", "Inf",   "+-1", "1,000"};
     struct sample *s = sample_new();
     for (int mode = 0; mode < MODES; mode++) {
         s->modes.decimal = (enum decimal_mode)mode;
@@ -205,5 +227,6 @@ START_TEST(noise_is_a_value_or_an_error)
 }
 END_TEST
 
-SUITE_MAIN("types_numeric", values_in_every_mode, schemas, a_negative_scale_is_a_huge_one, absent_and_unchanged_values,
-           money_is_rounded_half_up, decimals_as_numbers, noise_is_a_value_or_an_error)
+SUITE_MAIN("types_numeric", values_in_every_mode, schemas, a_negative_scale_is_a_huge_one,
+           absent_and_unchanged_values, money_is_rounded_half_up, decimals_as_numbers,
+           noise_is_a_value_or_an_error)

@@ -8,8 +8,9 @@
 START_TEST(text_types_are_the_text)
 {
     struct sample *s = sample_new();
-    static const char *const plain[] = {"text", "varchar", "bpchar", "char", "citext", "isbn", "inet", "cidr", "macaddr",
-                                        "macaddr8", "int4range", "numrange", "tstzrange"};
+    static const char *const plain[] = {"text",      "varchar",  "bpchar",   "char",    "citext",
+                                        "isbn",      "inet",     "cidr",     "macaddr", "macaddr8",
+                                        "int4range", "numrange", "tstzrange"};
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
         const struct codec *c = sample_codec(s, plain[i], -1, false);
         ck_assert_str_eq(sample_schema(s, c), "{\"type\":\"string\",\"optional\":true}");
@@ -25,17 +26,19 @@ END_TEST
 START_TEST(semantic_names)
 {
     struct sample *s = sample_new();
-    static const char *const named[][2] = {{"json", "Json"}, {"jsonb", "Json"},   {"xml", "Xml"},
+    static const char *const named[][2] = {{"json", "Json"}, {"jsonb", "Json"},  {"xml", "Xml"},
                                            {"uuid", "Uuid"}, {"ltree", "Ltree"}, {"tsvector", "Tsvector"}};
     for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
         char want[100];
-        snprintf(want, sizeof want, "{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.%s\",\"version\":1}",
+        snprintf(want, sizeof want,
+                 "{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.%s\",\"version\":1}",
                  named[i][1]);
         const struct codec *c = sample_codec(s, named[i][0], -1, true);
         ck_assert_str_eq(sample_schema(s, c), want);
         ck_assert_str_eq(sample_absent(s, c), "\"\"");
     }
-    ck_assert_str_eq(sample_json(s, sample_codec(s, "json", -1, false), "{\"a\":\n1}"), "\"{\\\"a\\\":\\n1}\"");
+    ck_assert_str_eq(sample_json(s, sample_codec(s, "json", -1, false), "{\"a\":\n1}"),
+                     "\"{\\\"a\\\":\\n1}\"");
     sample_free(s);
 }
 END_TEST
@@ -93,7 +96,8 @@ START_TEST(bytea_in_every_mode)
 }
 END_TEST
 
-/* The shortcut works in parts; no padding may come in between, and a bad digit in a later part takes all back. */
+/* The shortcut works in parts; no padding may come in between, and a bad digit in a later part takes all
+ * back. */
 START_TEST(a_long_bytea)
 {
     struct sample *s = sample_new();
@@ -111,8 +115,8 @@ START_TEST(a_long_bytea)
 }
 END_TEST
 
-#define BITS(length)                                                                                                    \
-    "{\"type\":\"bytes\",\"optional\":true,\"name\":\"io.debezium.data.Bits\",\"version\":1,"                             \
+#define BITS(length)                                                                                         \
+    "{\"type\":\"bytes\",\"optional\":true,\"name\":\"io.debezium.data.Bits\",\"version\":1,"                \
     "\"parameters\":{\"length\":\"" length "\"}}"
 
 START_TEST(bit_strings_are_little_endian_and_cut)
@@ -147,20 +151,22 @@ START_TEST(bit_strings_are_little_endian_and_cut)
 }
 END_TEST
 
-static const char hstore_text[] =
-    "\"\"=>\"\", \"z\"=>\"1\", \"BB\"=>\"3\", \"aa\"=>\"2\", \"a\\\\b\"=>NULL, \"AaAa\"=>\"4\", \"AaBB\"=>\"6\", "
-    "\"BBAa\"=>\"7\", \"BBBB\"=>\"5\", \"é😀\"=>\"x\\\"y\", \"漢字\"=>\"a\tb\"";
+static const char hstore_text[] = "\"\"=>\"\", \"z\"=>\"1\", \"BB\"=>\"3\", \"aa\"=>\"2\", \"a\\\\b\"=>NULL, "
+                                  "\"AaAa\"=>\"4\", \"AaBB\"=>\"6\", "
+                                  "\"BBAa\"=>\"7\", \"BBBB\"=>\"5\", \"é😀\"=>\"x\\\"y\", \"漢字\"=>\"a\tb\"";
 
 START_TEST(hstore_comes_in_the_order_of_a_hash_map)
 {
     struct sample *s = sample_new();
     const struct codec *c = sample_codec(s, "hstore", -1, false);
-    ck_assert_str_eq(sample_schema(s, c),
-                     "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Json\",\"version\":1}");
-    ck_assert_str_eq(sample_json(s, c, hstore_text),
-                     "\"{\\\"\\\":\\\"\\\",\\\"BB\\\":\\\"3\\\",\\\"aa\\\":\\\"2\\\",\\\"é😀\\\":\\\"x\\\\\\\"y\\\","
-                     "\\\"a\\\\\\\\b\\\":null,\\\"漢字\\\":\\\"a\\\\tb\\\",\\\"z\\\":\\\"1\\\",\\\"AaAa\\\":\\\"4\\\","
-                     "\\\"AaBB\\\":\\\"6\\\",\\\"BBAa\\\":\\\"7\\\",\\\"BBBB\\\":\\\"5\\\"}\"");
+    ck_assert_str_eq(
+        sample_schema(s, c),
+        "{\"type\":\"string\",\"optional\":true,\"name\":\"io.debezium.data.Json\",\"version\":1}");
+    ck_assert_str_eq(
+        sample_json(s, c, hstore_text),
+        "\"{\\\"\\\":\\\"\\\",\\\"BB\\\":\\\"3\\\",\\\"aa\\\":\\\"2\\\",\\\"é😀\\\":\\\"x\\\\\\\"y\\\","
+        "\\\"a\\\\\\\\b\\\":null,\\\"漢字\\\":\\\"a\\\\tb\\\",\\\"z\\\":\\\"1\\\",\\\"AaAa\\\":\\\"4\\\","
+        "\\\"AaBB\\\":\\\"6\\\",\\\"BBAa\\\":\\\"7\\\",\\\"BBBB\\\":\\\"5\\\"}\"");
     ck_assert_str_eq(sample_json(s, c, ""), "\"{}\"");
     ck_assert_str_eq(sample_json(s, c, "\"a\"=>\"1\","), "error");
     ck_assert_str_eq(sample_json(s, c, "\"a\\"), "error");
@@ -175,8 +181,9 @@ START_TEST(hstore_as_a_map)
     struct sample *s = sample_new();
     s->modes.hstore = HSTORE_MAP;
     const struct codec *c = sample_codec(s, "hstore", -1, false);
-    ck_assert_str_eq(sample_schema(s, c), "{\"type\":\"map\",\"keys\":{\"type\":\"string\",\"optional\":false},"
-                                          "\"values\":{\"type\":\"string\",\"optional\":true},\"optional\":true}");
+    ck_assert_str_eq(sample_schema(s, c),
+                     "{\"type\":\"map\",\"keys\":{\"type\":\"string\",\"optional\":false},"
+                     "\"values\":{\"type\":\"string\",\"optional\":true},\"optional\":true}");
     ck_assert_str_eq(sample_json(s, c, "\"b\"=>NULL, \"a\"=>\"1\""), "{\"a\":\"1\",\"b\":null}");
     ck_assert_str_eq(sample_unavailable(s, c), "{\"" P "\":\"" P "\"}");
     ck_assert_str_eq(sample_absent(s, sample_codec(s, "hstore", -1, true)), "{}");
@@ -205,8 +212,9 @@ START_TEST(enums_tell_their_labels)
 {
     struct sample *s = sample_new();
     const struct codec *c = sample_codec(s, "mood", -1, true);
-    ck_assert_str_eq(sample_schema(s, c), "{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.Enum\","
-                                          "\"version\":1,\"parameters\":{\"allowed\":\"sad,ok,a,b\"}}");
+    ck_assert_str_eq(sample_schema(s, c),
+                     "{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.Enum\","
+                     "\"version\":1,\"parameters\":{\"allowed\":\"sad,ok,a,b\"}}");
     ck_assert_str_eq(sample_json(s, c, "ok"), "\"ok\"");
     ck_assert_str_eq(sample_absent(s, c), "\"\"");
     sample_free(s);
@@ -217,8 +225,9 @@ START_TEST(system_vectors_are_empty)
 {
     struct sample *s = sample_new();
     const struct codec *c = sample_codec(s, "int2vector", -1, false);
-    ck_assert_str_eq(sample_schema(s, c),
-                     "{\"type\":\"array\",\"items\":{\"type\":\"int16\",\"optional\":false},\"optional\":true}");
+    ck_assert_str_eq(
+        sample_schema(s, c),
+        "{\"type\":\"array\",\"items\":{\"type\":\"int16\",\"optional\":false},\"optional\":true}");
     ck_assert_str_eq(sample_json(s, c, "1 2"), "[]");
     ck_assert_str_eq(sample_json(s, sample_codec(s, "oidvector", -1, true), "1 2"), "[]");
     sample_free(s);
@@ -227,7 +236,8 @@ END_TEST
 
 START_TEST(unknown_types_only_on_demand)
 {
-    static const char *const left_out[] = {"pg_lsn", "pair", "tsquery", "issn", "int4multirange", "refcursor"};
+    static const char *const left_out[] = {"pg_lsn", "pair",           "tsquery",
+                                           "issn",   "int4multirange", "refcursor"};
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) {
         s->modes.include_unknown = false;
@@ -246,7 +256,8 @@ END_TEST
 
 static const char *preset_json(struct sample *s, const char *type, int32_t typmod, const char *expression)
 {
-    struct column column = {.name = "c", .type_oid = sample_type(s, type), .typmod = typmod, .preset = expression};
+    struct column column = {
+        .name = "c", .type_oid = sample_type(s, type), .typmod = typmod, .preset = expression};
     const struct codec *c;
     ck_assert(codec_make(&column, s->types, &s->modes, &s->arena, &c, &s->err));
     return c->schema->preset ? sample_value(s, c, c->schema->preset) : "none";
@@ -258,7 +269,8 @@ START_TEST(defaults_become_the_schemas)
     ck_assert_str_eq(preset_json(s, "text", -1, "'it''s'::text"), "\"it's\"");
     ck_assert_str_eq(preset_json(s, "bpchar", 9, "'c'::bpchar"), "\"c\"");
     ck_assert_str_eq(preset_json(s, "jsonb", -1, "'{\"a\": [1, 2]}'::jsonb"), "\"{\\\"a\\\": [1, 2]}\"");
-    ck_assert_str_eq(preset_json(s, "uuid", -1, "gen_random_uuid()"), "\"00000000-0000-0000-0000-000000000000\"");
+    ck_assert_str_eq(preset_json(s, "uuid", -1, "gen_random_uuid()"),
+                     "\"00000000-0000-0000-0000-000000000000\"");
     ck_assert_str_eq(preset_json(s, "mood", -1, "'ok'::t.mood"), "\"ok\"");
     ck_assert_str_eq(preset_json(s, "bit", 1, "'1'::\"bit\""), "true");
     ck_assert_str_eq(preset_json(s, "bit", 16, "'0000000000000001'::\"bit\""), "\"AQ==\"");
@@ -294,6 +306,6 @@ END_TEST
 
 SUITE_MAIN("types_text", text_types_are_the_text, semantic_names, a_uuid_is_checked, a_name_has_no_value,
            bytea_in_every_mode, a_long_bytea, bit_strings_are_little_endian_and_cut,
-           hstore_comes_in_the_order_of_a_hash_map, hstore_as_a_map, a_grown_hash_map, enums_tell_their_labels,
-           system_vectors_are_empty, unknown_types_only_on_demand, defaults_become_the_schemas,
-           any_bytes_give_a_value_or_an_error)
+           hstore_comes_in_the_order_of_a_hash_map, hstore_as_a_map, a_grown_hash_map,
+           enums_tell_their_labels, system_vectors_are_empty, unknown_types_only_on_demand,
+           defaults_become_the_schemas, any_bytes_give_a_value_or_an_error)

@@ -96,7 +96,8 @@ START_TEST(values_in_every_mode)
             s->modes.time = (enum time_mode)mode;
             const char *got = sample_json(s, sample_codec(s, x->type, x->typmod, false), x->text);
             const char *want = x->want[mode] ? x->want[mode] : "error";
-            ck_assert_msg(strcmp(got, want) == 0, "%s %s mode %d: %s, not %s", x->type, x->text, mode, got, want);
+            ck_assert_msg(strcmp(got, want) == 0, "%s %s mode %d: %s, not %s", x->type, x->text, mode, got,
+                          want);
         }
     }
     sample_free(s);
@@ -108,20 +109,29 @@ static const struct {
     int32_t typmod;
     const char *want[MODES];
 } NAMES[] = {
-    {"date", -1, {"32:io.debezium.time.Date", "32:io.debezium.time.Date", "32:org.apache.kafka.connect.data.Date",
-                  "string:io.debezium.time.IsoDate", "32:io.debezium.time.Date", "32:io.debezium.time.Date"}},
-    {"time", -1, {"64:io.debezium.time.MicroTime", "64:io.debezium.time.MicroTime",
-                  "32:org.apache.kafka.connect.data.Time", "string:io.debezium.time.IsoTime",
-                  "64:io.debezium.time.MicroTime", "64:io.debezium.time.NanoTime"}},
-    {"time", 3, {"32:io.debezium.time.Time", "64:io.debezium.time.MicroTime",
-                 "32:org.apache.kafka.connect.data.Time", "string:io.debezium.time.IsoTime",
-                 "64:io.debezium.time.MicroTime", "64:io.debezium.time.NanoTime"}},
-    {"timestamp", -1, {"64:io.debezium.time.MicroTimestamp", "64:io.debezium.time.MicroTimestamp",
-                       "64:org.apache.kafka.connect.data.Timestamp", "string:io.debezium.time.IsoTimestamp",
-                       "64:io.debezium.time.MicroTimestamp", "64:io.debezium.time.NanoTimestamp"}},
-    {"timestamp", 2, {"64:io.debezium.time.Timestamp", "64:io.debezium.time.Timestamp",
-                      "64:org.apache.kafka.connect.data.Timestamp", "string:io.debezium.time.IsoTimestamp",
-                      "64:io.debezium.time.MicroTimestamp", "64:io.debezium.time.NanoTimestamp"}},
+    {"date",
+     -1,
+     {"32:io.debezium.time.Date", "32:io.debezium.time.Date", "32:org.apache.kafka.connect.data.Date",
+      "string:io.debezium.time.IsoDate", "32:io.debezium.time.Date", "32:io.debezium.time.Date"}},
+    {"time",
+     -1,
+     {"64:io.debezium.time.MicroTime", "64:io.debezium.time.MicroTime",
+      "32:org.apache.kafka.connect.data.Time", "string:io.debezium.time.IsoTime",
+      "64:io.debezium.time.MicroTime", "64:io.debezium.time.NanoTime"}},
+    {"time",
+     3,
+     {"32:io.debezium.time.Time", "64:io.debezium.time.MicroTime", "32:org.apache.kafka.connect.data.Time",
+      "string:io.debezium.time.IsoTime", "64:io.debezium.time.MicroTime", "64:io.debezium.time.NanoTime"}},
+    {"timestamp",
+     -1,
+     {"64:io.debezium.time.MicroTimestamp", "64:io.debezium.time.MicroTimestamp",
+      "64:org.apache.kafka.connect.data.Timestamp", "string:io.debezium.time.IsoTimestamp",
+      "64:io.debezium.time.MicroTimestamp", "64:io.debezium.time.NanoTimestamp"}},
+    {"timestamp",
+     2,
+     {"64:io.debezium.time.Timestamp", "64:io.debezium.time.Timestamp",
+      "64:org.apache.kafka.connect.data.Timestamp", "string:io.debezium.time.IsoTimestamp",
+      "64:io.debezium.time.MicroTimestamp", "64:io.debezium.time.NanoTimestamp"}},
 };
 
 START_TEST(schemas_in_every_mode)
@@ -131,13 +141,16 @@ START_TEST(schemas_in_every_mode)
         for (int mode = 0; mode < MODES; mode++) {
             s->modes.time = (enum time_mode)mode;
             const struct schema *got = sample_codec(s, NAMES[i].type, NAMES[i].typmod, true)->schema;
-            const char *size = got->type == SCHEMA_STRING ? "string" : got->type == SCHEMA_INT32 ? "32" : "64";
+            const char *size = got->type == SCHEMA_STRING  ? "string"
+                               : got->type == SCHEMA_INT32 ? "32"
+                                                           : "64";
             ck_assert_str_eq(arena_printf(&s->arena, "%s:%s", size, got->name), NAMES[i].want[mode]);
             ck_assert_int_eq(got->version, 1);
             ck_assert(!got->optional);
         }
     ck_assert_str_eq(sample_codec(s, "timetz", -1, true)->schema->name, "io.debezium.time.ZonedTime");
-    ck_assert_str_eq(sample_codec(s, "timestamptz", -1, true)->schema->name, "io.debezium.time.ZonedTimestamp");
+    ck_assert_str_eq(sample_codec(s, "timestamptz", -1, true)->schema->name,
+                     "io.debezium.time.ZonedTimestamp");
     sample_free(s);
 }
 END_TEST
@@ -150,7 +163,8 @@ START_TEST(a_key_without_the_column_gives_the_epoch)
     for (int mode = 0; mode < MODES; mode++)
         for (int i = 0; i < 3; i++) {
             s->modes.time = (enum time_mode)mode;
-            ck_assert_str_eq(sample_absent(s, sample_codec(s, types[i], -1, true)), mode == TIME_ISOSTRING ? iso[i] : "0");
+            ck_assert_str_eq(sample_absent(s, sample_codec(s, types[i], -1, true)),
+                             mode == TIME_ISOSTRING ? iso[i] : "0");
             ck_assert_str_eq(sample_absent(s, sample_codec(s, types[i], -1, false)), "null");
         }
     ck_assert_str_eq(sample_absent(s, sample_codec(s, "timetz", -1, true)), "\"00:00:00Z\"");
@@ -163,16 +177,36 @@ START_TEST(what_is_not_a_time_is_an_error)
 {
     struct sample *s = sample_new();
     static const char *const bad[][2] = {
-        {"date", ""}, {"date", "2020-02-30"}, {"date", "2020-13-01"}, {"date", "2020-1-1"}, {"date", "20-01-01"},
-        {"date", "2020-01-01 "}, {"date", "2020-01-01 10:00:00"}, {"date", "99999999-01-01"}, {"date", "2020-01-01 AD"},
-        {"date", "1900-02-29"}, {"time", "12:34"}, {"time", "24:00:01"}, {"time", "25:00:00"}, {"time", "12:60:00"},
-        {"time", "12:34:56."}, {"time", "12:34:56.1234567"}, {"time", "infinity"}, {"timetz", "12:34:56+1"},
-        {"timetz", "12:34:56+19"}, {"timestamp", "2020-01-01"}, {"timestamp", "2020-01-01T00:00:00"},
-        {"timestamp", "2020-01-01 24:00:00"}, {"timestamp", "2020-01-01 00:00:00+00"}, {"timestamp", "Infinity"},
-        {"timestamptz", "2020-01-01 00:00:00 +00"}, {"timestamptz", "2020-01-01 00:00:00+00 BC "},
+        {"date", ""},
+        {"date", "2020-02-30"},
+        {"date", "2020-13-01"},
+        {"date", "2020-1-1"},
+        {"date", "20-01-01"},
+        {"date", "2020-01-01 "},
+        {"date", "2020-01-01 10:00:00"},
+        {"date", "99999999-01-01"},
+        {"date", "2020-01-01 AD"},
+        {"date", "1900-02-29"},
+        {"time", "12:34"},
+        {"time", "24:00:01"},
+        {"time", "25:00:00"},
+        {"time", "12:60:00"},
+        {"time", "12:34:56."},
+        {"time", "12:34:56.1234567"},
+        {"time", "infinity"},
+        {"timetz", "12:34:56+1"},
+        {"timetz", "12:34:56+19"},
+        {"timestamp", "2020-01-01"},
+        {"timestamp", "2020-01-01T00:00:00"},
+        {"timestamp", "2020-01-01 24:00:00"},
+        {"timestamp", "2020-01-01 00:00:00+00"},
+        {"timestamp", "Infinity"},
+        {"timestamptz", "2020-01-01 00:00:00 +00"},
+        {"timestamptz", "2020-01-01 00:00:00+00 BC "},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        ck_assert_msg(strcmp(sample_json(s, sample_codec(s, bad[i][0], -1, false), bad[i][1]), "error") == 0, "%s", bad[i][1]);
+        ck_assert_msg(strcmp(sample_json(s, sample_codec(s, bad[i][0], -1, false), bad[i][1]), "error") == 0,
+                      "%s", bad[i][1]);
     sample_free(s);
 }
 END_TEST
@@ -190,5 +224,6 @@ START_TEST(noise_is_a_value_or_an_error)
 }
 END_TEST
 
-SUITE_MAIN("types_time", values_in_every_mode, schemas_in_every_mode, a_key_without_the_column_gives_the_epoch,
-           what_is_not_a_time_is_an_error, noise_is_a_value_or_an_error)
+SUITE_MAIN("types_time", values_in_every_mode, schemas_in_every_mode,
+           a_key_without_the_column_gives_the_epoch, what_is_not_a_time_is_an_error,
+           noise_is_a_value_or_an_error)

@@ -48,8 +48,8 @@ static inline void wire_commit(struct buf *b, uint64_t commit_lsn, uint64_t end_
 }
 
 /* A leading * marks a column of the replica identity. */
-static inline void wire_relation(struct buf *b, uint32_t oid, const char *schema, const char *name, char identity,
-                                 const char *const *columns, const uint32_t *types, unsigned n)
+static inline void wire_relation(struct buf *b, uint32_t oid, const char *schema, const char *name,
+                                 char identity, const char *const *columns, const uint32_t *types, unsigned n)
 {
     buf_reset(b);
     buf_char(b, 'R');

@@ -1,4 +1,5 @@
-/* test_ledger.c - a position is safe only when everything before it is durable, whatever order reports come in. */
+/* test_ledger.c - a position is safe only when everything before it is durable, whatever order reports come
+ * in. */
 #include "ledger.h"
 
 #include "suite.h"

@@ -1,4 +1,5 @@
-/* fuzz_pattern.c - any text as an include list, matched with any name: refused with a reason, or it ends in time. */
+/* fuzz_pattern.c - any text as an include list, matched with any name: refused with a reason, or it ends in
+ * time. */
 #include "frames.h"
 #include "pattern.h"
 

@@ -1,4 +1,5 @@
-/* fuzz_pgoutput.c - any bytes as a replication stream: the decoder refuses or decodes, and never reads past a frame. */
+/* fuzz_pgoutput.c - any bytes as a replication stream: the decoder refuses or decodes, and never reads past a
+ * frame. */
 #include "frames.h"
 #include "pgoutput.h"
 
