@@ -46,7 +46,8 @@ bool decimal_parse(struct slice text, struct decimal *out)
         d.fraction = digits_at(text, at + 1);
         at += 1 + d.fraction.len;
     }
-    if (at != text.len || d.whole.len + d.fraction.len == 0 || d.fraction.len > DECIMAL_SCALE_MOST)
+    if (at != text.len || d.whole.len + d.fraction.len == 0 || d.whole.len > DECIMAL_WHOLE_MOST ||
+        d.fraction.len > DECIMAL_SCALE_MOST)
         return false;
     while (d.whole.len > 0 && d.whole.ptr[0] == '0')
         d.whole = slice_cut(d.whole, 1, d.whole.len);
@@ -72,7 +73,7 @@ static unsigned digit_at(const struct decimal *d, size_t i)
     return i < d->fraction.len ? (unsigned)(d->fraction.ptr[i] - '0') : 0;
 }
 
-static uint64_t small_value(const struct decimal *d, int scale)
+static uint64_t register_value(const struct decimal *d, int scale)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < d->whole.len; i++)
@@ -82,23 +83,32 @@ static uint64_t small_value(const struct decimal *d, int scale)
     return n;
 }
 
-/* Writes n big-endian to the end of out, and tells how many of its bytes a two's complement needs. */
-static int shortest(__int128 n, unsigned char *out, int size)
+static __int128 pair_value(const struct decimal *d, size_t digits)
 {
-    for (int i = size - 1; i >= 0; i--, n >>= 8)
+    __int128 n = 0;
+    for (size_t i = 0; i < digits; i++)
+        n = n * 10 + digit_at(d, i);
+    return n;
+}
+
+/* Writes n big-endian to the end of out; gives where its shortest two's complement begins. */
+static int shortest(__int128 n, unsigned char out[DECIMAL_SMALL])
+{
+    for (int i = DECIMAL_SMALL - 1; i >= 0; i--, n >>= 8)
         out[i] = (unsigned char)n;
     int start = 0;
-    while (start < size - 1 && out[start] == (out[start + 1] & 0x80 ? 0xFF : 0))
+    while (start < DECIMAL_SMALL - 1 && out[start] == (out[start + 1] & 0x80 ? 0xFF : 0))
         start++;
     return start;
 }
 
-bool decimal_small(const struct decimal *d, int scale, char out[8], int *start)
+bool decimal_small(const struct decimal *d, int scale, char out[DECIMAL_SMALL], int *start)
 {
-    if (d->whole.len + (size_t)scale > REGISTER_DIGITS)
+    size_t digits = d->whole.len + (size_t)scale;
+    if (digits > PAIR_DIGITS)
         return false;
-    int64_t n = (int64_t)small_value(d, scale);
-    *start = shortest(d->negative ? -n : n, (unsigned char *)out, 8);
+    __int128 n = digits <= REGISTER_DIGITS ? (__int128)register_value(d, scale) : pair_value(d, digits);
+    *start = shortest(d->negative ? -n : n, (unsigned char *)out);
     return true;
 }
 
@@ -145,15 +155,11 @@ static struct slice natural_bytes(const struct natural *n, bool negative, struct
 
 struct slice decimal_bytes(const struct decimal *d, int scale, struct arena *a)
 {
+    char small[DECIMAL_SMALL];
+    int start;
+    if (decimal_small(d, scale, small, &start))
+        return arena_slice(a, (struct slice){small + start, (size_t)(DECIMAL_SMALL - start)});
     size_t digits = d->whole.len + (size_t)scale;
-    if (digits <= PAIR_DIGITS) {
-        unsigned char *out = arena_alloc(a, 16);
-        unsigned __int128 n = 0;
-        for (size_t i = 0; i < digits; i++)
-            n = n * 10 + digit_at(d, i);
-        int start = shortest(d->negative ? -(__int128)n : (__int128)n, out, 16);
-        return (struct slice){(char *)out + start, (size_t)(16 - start)};
-    }
     struct natural n = {.limbs = arena_alloc(a, (digits / CHUNK + 2) * sizeof *n.limbs)};
     natural_read(&n, d, digits);
     return natural_bytes(&n, d->negative, a);

@@ -1,15 +1,15 @@
-/* decimal.h - exact decimal numbers of any length: PostgreSQL's text, Java's BigDecimal, Kafka Connect's
- * bytes.
+/* decimal.h - exact decimals of any length: PostgreSQL's text, Java's BigDecimal, Kafka Connect's bytes.
  *
- * Nothing here is bounded but by the text it is given; PostgreSQL ends at 131072 digits before the point and
- * 16383 behind it. Sources: java.math.BigDecimal; org.apache.kafka.connect.data.Decimal. */
+ * PostgreSQL ends at 131072 digits before the point and 16383 behind it; longer texts are refused.
+ * Sources: java.math.BigDecimal; org.apache.kafka.connect.data.Decimal. */
 #ifndef DECODER_DECIMAL_H
 #define DECODER_DECIMAL_H
 
 #include "arena.h"
 #include "buf.h"
 
-enum { DECIMAL_SCALE_MOST = 1 << 16 }; /* no column's scale comes near */
+enum { DECIMAL_WHOLE_MOST = 1 << 17, DECIMAL_SCALE_MOST = 1 << 16 };
+enum { DECIMAL_SMALL = 16 };
 
 /* A number as its text says it, borrowed from that text. */
 struct decimal {
@@ -18,20 +18,18 @@ struct decimal {
     struct slice fraction; /* digits as written */
 };
 
-/* [-+]digits[.digits] and nothing else; false otherwise. */
+/* [-+]digits[.digits] and nothing else, of bounded length; false otherwise. */
 bool decimal_parse(struct slice text, struct decimal *out);
 
 /* How many digits behind the point are needed to keep the value: the fraction without its trailing zeros. */
 int decimal_scale(const struct decimal *d);
 
 /* The unscaled value at `scale`, as the shortest big-endian two's complement. scale is not less than
- * decimal_scale(d). Up to 38 digits nothing is allocated but the result; beyond, time grows with the square
- * of the length. */
+ * decimal_scale(d). Beyond 38 digits the time grows with the square of the length. */
 struct slice decimal_bytes(const struct decimal *d, int scale, struct arena *a);
 
-/* The same for values of at most 18 digits, without an arena: `out` takes 8 bytes, *start is the first in
- * use. false: too many digits. */
-bool decimal_small(const struct decimal *d, int scale, char out[8], int *start);
+/* The same for at most 38 digits, without an arena: the bytes are out[*start] to the end. false: too many. */
+bool decimal_small(const struct decimal *d, int scale, char out[DECIMAL_SMALL], int *start);
 
 /* BigDecimal.toPlainString at that scale (not less than decimal_scale(d)): zeros are appended. */
 void decimal_plain(struct buf *b, const struct decimal *d, int scale);

@@ -113,12 +113,12 @@ static const struct schema *envelope_schema(struct plan *p, const char *name, co
     return s;
 }
 
-static struct slice head_text(struct plan *p, const struct schema *s, bool with_schema)
+static struct slice head_text(struct plan *p, const struct schema *s, const struct json_style *style)
 {
     struct buf b = BUF_EMPTY;
-    if (with_schema) {
+    if (style->schemas) {
         BUF_LIT(&b, "{\"schema\":");
-        schema_json(&b, s, NULL);
+        schema_json_as(&b, s, NULL, style);
         BUF_LIT(&b, ",\"payload\":");
     }
     struct slice text = keep(p, &b);
@@ -153,10 +153,10 @@ static void make_texts(struct plan *p, const char *topic)
     char *row_name = arena_printf(&p->arena, "%s.Value", topic),
          *name = arena_printf(&p->arena, "%s.Envelope", topic);
     p->value_schema = envelope_schema(p, name, struct_schema(p, row_name, p->fields, p->n_fields, true));
-    p->value_head = head_text(p, p->value_schema, p->value_style.schemas);
+    p->value_head = head_text(p, p->value_schema, &p->value_style);
     if (p->n_key) {
         p->key_schema = struct_schema(p, arena_printf(&p->arena, "%s.Key", topic), p->key, p->n_key, false);
-        p->key_head = head_text(p, p->key_schema, p->key_style.schemas);
+        p->key_head = head_text(p, p->key_schema, &p->key_style);
     }
     struct buf b = BUF_EMPTY;
     BUF_LIT(&b, "\"schema\":");

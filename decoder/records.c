@@ -70,7 +70,7 @@ static void write(struct buf *b, const struct schema *s, struct value v, const s
 {
     if (style->schemas) {
         BUF_LIT(b, "{\"schema\":");
-        schema_json(b, s, NULL);
+        schema_json_as(b, s, NULL, style);
         BUF_LIT(b, ",\"payload\":");
     }
     value_json(b, s, &v, style);

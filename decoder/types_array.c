@@ -2,9 +2,9 @@
  *
  * Debezium reads an array through pgjdbc and converts each element as a column of the element's type would
  * be, which leaves marks that are kept here: elements that are arrays themselves (all of a multi-dimensional
- * array's) become null unless they are strings; arrays of the geometric types have a schema but no value
- * unless they are empty; bit arrays have the schema of a single bit string and never a value; where the items
- * are not optional, one null makes the whole value null. */
+ * array's) become null, or text where they are strings; arrays of the geometric types have a schema but no
+ * value unless they are empty; bit arrays have the schema of a single bit string and never a value; where the
+ * items are not optional, one null makes the whole value null. */
 #include "types_array.h"
 
 #include "codec.h"
@@ -218,13 +218,20 @@ static bool item_value(const struct codec *c, const struct array_reader *r, stru
     return codec_value(c->item, text, a, out, e);
 }
 
-/* Elements that are strings: Debezium writes an inner array of these as the identity of a Java object, which
- * says nothing; its text in PostgreSQL's form says what is in it. */
+static bool name_in(const char *name, const char *const *list)
+{
+    while (*list && strcmp(*list, name) != 0)
+        list++;
+    return *list != NULL;
+}
+
+/* Elements whose inner arrays Debezium writes as the identity of a Java object, which says nothing; their
+ * text in PostgreSQL's form says what is in them. */
 static bool nests_as_text(const struct codec *c)
 {
-    const struct schema *item = c->schema->item;
-    bool time = item->name && strncmp(item->name, "io.debezium.time.", 17) == 0;
-    return item->type == SCHEMA_STRING && c->item->rule->write && !time;
+    static const char *const names[] = {"text", "varchar", "bpchar", "char", "citext",
+                                        "json", "jsonb",   "uuid",   "enum", NULL};
+    return name_in(c->item->rule->name, names);
 }
 
 static bool array_fill(const struct codec *c, struct slice text, struct arena *a, struct value *items,
@@ -321,13 +328,6 @@ static struct slice uuid_named(struct slice name, struct arena *a)
     return slice_of(arena_printf(a, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
                                  h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9], h[10], h[11],
                                  h[12], h[13], h[14], h[15]));
-}
-
-static bool name_in(const char *name, const char *const *list)
-{
-    while (*list && strcmp(*list, name) != 0)
-        list++;
-    return *list != NULL;
 }
 
 static struct value single(struct value item, struct arena *a)

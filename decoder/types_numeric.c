@@ -154,15 +154,15 @@ static bool numeric_value(const struct codec *c, struct slice text, struct arena
     return true;
 }
 
-/* Precise and at most 18 digits: no arena. false: not that case, nothing appended. */
+/* Precise and at most 38 digits: no arena. false: not that case, nothing appended. */
 static bool small_write(const struct codec *c, const struct decimal *d, int scale, struct buf *b,
                         const struct json_style *style)
 {
-    char bytes[8];
+    char bytes[DECIMAL_SMALL];
     int start;
     if (c->modes->decimal != DECIMAL_PRECISE || !decimal_small(d, scale, bytes, &start))
         return false;
-    struct slice unscaled = {bytes + start, (size_t)(8 - start)};
+    struct slice unscaled = {bytes + start, (size_t)(DECIMAL_SMALL - start)};
     if (is_variable(c)) {
         BUF_LIT(b, "{\"scale\":");
         buf_i64(b, scale);

@@ -60,7 +60,7 @@ static bool string_preset(const struct codec *c, struct slice literal, struct ar
 static bool name_value(const struct codec *c, struct slice text, struct arena *a, struct value *out,
                        struct err *e)
 {
-    *out = c->modes->include_unknown ? value_string(text) : value_null();
+    *out = c->modes->include_unknown || c->modes->snapshot ? value_string(text) : value_null();
     return true;
 }
 

@@ -15,10 +15,14 @@
 #include "xmalloc.h"
 
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
+
+#define STOP_MS 3000
 
 static const char help[] =
     "Usage: walwire stream CONNINFO [--table SCHEMA.TABLE ...] [--snapshot] [--set NAME=VALUE ...] "
@@ -35,20 +39,25 @@ static const char help[] =
 
 struct streaming {
     struct props *props, *worker;
-    struct buf tables; /* table.include.list */
-    char name[64];     /* slot and publication */
-    PGconn *conn;      /* holds the lock */
+    char **asked; /* schema.table of each --table */
+    size_t n_asked;
+    char name[64]; /* slot and publication */
+    PGconn *conn;  /* holds the lock */
     struct buf publications;
 };
 
 /* ---- options ---- */
 
+static void ask_table(struct streaming *s, const char *name)
+{
+    s->asked = xrealloc(s->asked, (s->n_asked + 1) * sizeof *s->asked);
+    s->asked[s->n_asked++] = strchr(name, '.') ? xstrdup(name) : xasprintf("public.%s", name);
+}
+
 /* A plain name as an expression that matches it alone. */
 static void add_table(struct buf *list, const char *name)
 {
     buf_str(list, list->len ? "," : "");
-    if (!strchr(name, '.'))
-        BUF_LIT(list, "public\\.");
     for (; *name; name++) {
         if (strchr(".\\+*?[^]$(){}=!<>|:-#,", *name))
             buf_char(list, '\\');
@@ -75,23 +84,18 @@ static void take_connection(struct props *p, const PQconninfoOption *options)
 /* What the string leaves open comes from libpq's own defaults and environment. */
 static bool read_conninfo(struct props *p, const char *text, struct err *e)
 {
-    char *why = NULL;
-    PQconninfoOption *given = PQconninfoParse(text, &why), *presets = PQconndefaults();
-    bool ok = given != NULL;
-    if (ok) {
+    PQconninfoOption *given = pg_conninfo(text, e), *presets = given ? PQconndefaults() : NULL;
+    if (given) {
         take_connection(p, presets);
         take_connection(p, given);
         if (!props_get(p, "database.hostname"))
             props_set(p, "database.hostname", "/var/run/postgresql");
         if (!props_get(p, "database.dbname"))
             props_set(p, "database.dbname", props_get(p, "database.user"));
-    } else {
-        err_set(e, ERR_CONFIG, "cannot read the connection string: %s", why ? why : "out of memory");
     }
-    PQfreemem(why);
     PQconninfoFree(given);
     PQconninfoFree(presets);
-    return ok;
+    return given != NULL;
 }
 
 static bool set_option(struct props *p, const char *text, struct err *e)
@@ -131,7 +135,7 @@ static int read_args(struct streaming *s, int argc, char **argv, struct err *e)
     log_set_level(LOG_WARN);
     for (int c; (c = getopt_long(argc, argv, "t:sS:vh", longs, NULL)) != -1;) {
         if (c == 't')
-            add_table(&s->tables, optarg);
+            ask_table(s, optarg);
         else if (c == 's')
             props_set(s->props, "snapshot.mode", "initial");
         else if (c == 'v')
@@ -147,8 +151,12 @@ static int read_args(struct streaming *s, int argc, char **argv, struct err *e)
         fputs(help, stderr);
         return 2;
     }
-    if (s->tables.len)
-        props_set(s->props, "table.include.list", s->tables.ptr);
+    struct buf list = BUF_EMPTY;
+    for (size_t i = 0; i < s->n_asked; i++)
+        add_table(&list, s->asked[i]);
+    if (list.len)
+        props_set(s->props, "table.include.list", list.ptr);
+    buf_free(&list);
     return read_conninfo(s->props, argv[optind], e) ? -1 : command_fail(e);
 }
 
@@ -208,11 +216,31 @@ static bool publish(struct streaming *s, const struct tables *tables, bool ident
     return ok;
 }
 
+static bool has_table(const struct tables *tables, const char *name)
+{
+    bool found = false;
+    for (size_t i = 0; i < tables->count && !found; i++) {
+        char *full = xasprintf("%s.%s", tables->list[i].schema, tables->list[i].name);
+        found = strcasecmp(full, name) == 0; /* as expressions match */
+        free(full);
+    }
+    return found;
+}
+
+static bool check_tables(const struct streaming *s, const struct tables *tables, struct err *e)
+{
+    for (size_t i = 0; i < s->n_asked; i++)
+        if (!has_table(tables, s->asked[i]))
+            return err_set(e, ERR_CONFIG, "there is no table %s in database %s: write --table schema.table",
+                           s->asked[i], PQdb(s->conn));
+    return tables->count ||
+           err_set(e, ERR_CONFIG, "there is no table to stream in database %s", PQdb(s->conn));
+}
+
 static bool publish_all(struct streaming *s, const struct tables *tables, struct err *e)
 {
-    if (tables->count == 0)
-        return err_set(e, ERR_CONFIG, "no table matches %s: names are schema.table, in this database",
-                       s->tables.len ? s->tables.ptr : "");
+    if (!check_tables(s, tables, e))
+        return false;
     for (size_t i = 0; i < tables->count; i++)
         if (!has_identity(&tables->list[i]))
             log_warn("%s.%s has no replica identity: only its inserts and truncates are shown (ALTER TABLE "
@@ -258,10 +286,17 @@ static void drop_publications(struct streaming *s)
 
 /* ---- running ---- */
 
-/* Until a signal (0) or until the connector gives up (1). A reader that went away (`| head`) is no error. */
+/* As after `| head -1`: no change has to come first for this to be noticed. */
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+/* Until a signal (0), until nobody reads any more (0), or until the connector gives up (1). */
 static int follow(struct connector *c)
 {
-    while (!command_wait_signal(100)) {
+    while (!command_wait_signal(100) && !reader_is_gone()) {
         struct connector_status status;
         connector_status(c, &status);
         if (status.state == STATE_FAILED)
@@ -285,6 +320,11 @@ static int run(struct streaming *s)
         return command_fail(&e);
     connector_start(c);
     int status = follow(c);
+    connector_stop(c);
+    if (!connector_wait(c, STOP_MS)) { /* a reader that takes nothing, such as a pager, holds it up */
+        drop_publications(s);
+        _exit(status);
+    }
     connector_free(c);
     return status;
 }
@@ -301,7 +341,9 @@ int command_stream(int argc, char **argv)
     drop_publications(&s);
     props_free(s.props);
     props_free(s.worker);
-    buf_free(&s.tables);
+    for (size_t i = 0; i < s.n_asked; i++)
+        free(s.asked[i]);
+    free(s.asked);
     buf_free(&s.publications);
     return status;
 }

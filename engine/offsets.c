@@ -8,9 +8,7 @@
 #include "offsets_store.h"
 #include "xmalloc.h"
 
-#define json_bool json_c_bool /* a type of json-c that has the name of a function of json.h */
 #include <json-c/json.h>
-#undef json_bool
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +100,7 @@ static bool offset_read(json_object *root, struct offset *o, struct err *e)
         !member_text(root, "snapshot", o->snapshot, e))
         return false;
     if (member_true(root, "snapshot")) /* before Debezium 2.5 */
-        strcpy(o->snapshot, "INITIAL");
+        snprintf(o->snapshot, sizeof o->snapshot, "INITIAL");
     o->snapshot_completed = member_true(root, "snapshot_completed");
     o->last_snapshot_record = member_true(root, "last_snapshot_record");
     return true;

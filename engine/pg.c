@@ -50,7 +50,7 @@ static enum err_kind connect_kind(const char *text)
                                           "no pg_hba.conf entry",
                                           "does not exist",
                                           "permission denied",
-                                          "invalid",
+                                          "invalid ",
                                           "not permitted",
                                           "must be superuser or replication role",
                                           "no password supplied",
@@ -63,25 +63,45 @@ static enum err_kind connect_kind(const char *text)
     return ERR_RETRY;
 }
 
-static const char *connect_advice(const char *text)
+static void add_advice(struct buf *b, const char *text, const char *user)
 {
     static const struct {
-        const char *part, *advice;
+        const char *part, *advice, *after_user; /* after_user: the role stands between the two */
     } all[] = {
         {"authentication failed", "check database.user and database.password"},
         {"no password supplied", "set database.password"},
         {"database \"", "check database.dbname"},
         {"role \"", "check database.user"},
-        {"must be superuser or replication role", "grant it: ALTER ROLE <user> REPLICATION"},
+        {"to start walsender", "grant it: ALTER ROLE ", " REPLICATION"},
+        {"to start WAL sender", "grant it: ALTER ROLE ", " REPLICATION"}, /* from 16 on */
         {"translate host name", "check database.hostname"},
         {"refused", "check database.hostname and database.port, and that PostgreSQL runs there"},
         {"pg_hba.conf", "allow this host and user in pg_hba.conf, then SELECT pg_reload_conf()"},
         {"timeout expired", "check database.hostname, database.port and firewalls"},
     };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strstr(text, all[i].part))
-            return all[i].advice;
-    return "see the server's log";
+    size_t i = 0, n = sizeof all / sizeof *all;
+    while (i < n && !strstr(text, all[i].part))
+        i++;
+    buf_str(b, i < n ? all[i].advice : "see the server's log");
+    if (i < n && all[i].after_user) {
+        pg_ident(b, user);
+        buf_str(b, all[i].after_user);
+    }
+}
+
+/* libpq quotes what it stumbles over, which may be a password: its words are cut before the first quote. */
+PQconninfoOption *pg_conninfo(const char *text, struct err *e)
+{
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(text, &why);
+    if (!options)
+        err_set(e, ERR_CONFIG,
+                "cannot read the connection string (%.*s): write "
+                "'postgresql://user:password@host:5432/database', with "
+                "special characters as %%40, or 'host=... user=... dbname=...'",
+                why ? (int)strcspn(why, "\":\n") : 0, why ? why : "");
+    PQfreemem(why);
+    return options;
 }
 
 /* Notices ("does not exist, skipping") tell nothing that a statement of ours did not expect. */
@@ -98,7 +118,14 @@ PGconn *pg_connect(const char *conninfo, struct err *e)
         return conn;
     }
     const char *text = conn ? PQerrorMessage(conn) : "out of memory";
-    err_set(e, connect_kind(text), "connecting to PostgreSQL: %.700s: %s", text, connect_advice(text));
+    size_t len = strlen(text);
+    while (len && text[len - 1] == '\n')
+        len--;
+    struct buf advice = BUF_EMPTY;
+    add_advice(&advice, text, conn ? PQuser(conn) : "");
+    err_set(e, connect_kind(text), "connecting to PostgreSQL: %.*s: %s", len < 700 ? (int)len : 700, text,
+            advice.ptr);
+    buf_free(&advice);
     PQfinish(conn);
     return NULL;
 }

@@ -9,6 +9,10 @@
 
 #include <libpq-fe.h>
 
+/* Splits a connection string, to be freed with PQconninfoFree. NULL and ERR_CONFIG, in which nothing of the
+ * string is repeated. */
+PQconninfoOption *pg_conninfo(const char *text, struct err *e);
+
 /* Connects (blocking, bounded by connect_timeout of the string). NULL: *e says whether retrying helps,
  * without secrets. */
 PGconn *pg_connect(const char *conninfo, struct err *e);

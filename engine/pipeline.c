@@ -140,6 +140,7 @@ static void pipeline_init(struct pipeline *p)
     p->decoder = pgoutput_new();
     p->ledger = ledger_new();
     p->topics = topics_new();
+    p->collections_capacity = 16;
     p->logical.collection = (char *)"message";
     p->rules =
         (struct envelope_rules){c->tombstones,  c->skip_create,   c->skip_update,

@@ -61,6 +61,7 @@ struct pipeline {
     uint64_t tx;              /* counts transactions */
     struct capture **touched; /* captures with events in it, for its END record */
     size_t n_touched, cap_touched;
+    uint32_t collections_capacity;  /* of Debezium's HashMap of them, which decides their order */
     struct capture logical; /* stands for logical decoding messages on that list */
     uint32_t ordinal;
     /* a snapshot in the middle of the stream (snapshot.mode=always): runs when everything before this is out

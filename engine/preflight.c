@@ -177,8 +177,7 @@ static void take_options(struct props *p, const PQconninfoOption *list)
 /* A connection string with libpq's own presets (PGHOST, PGUSER ...) behind it. */
 static struct props *props_of_conninfo(const char *text, struct err *e)
 {
-    char *why = NULL;
-    PQconninfoOption *given = PQconninfoParse(text, &why), *presets = given ? PQconndefaults() : NULL;
+    PQconninfoOption *given = pg_conninfo(text, e), *presets = given ? PQconndefaults() : NULL;
     struct props *p = NULL;
     if (given) {
         p = props_new();
@@ -188,10 +187,7 @@ static struct props *props_of_conninfo(const char *text, struct err *e)
         take_options(p, given);
         if (!props_get(p, "database.dbname"))
             props_set(p, "database.dbname", props_get(p, "database.user"));
-    } else {
-        err_set(e, ERR_CONFIG, "%s: neither a file nor a connection string: %s", text, why ? why : "");
     }
-    PQfreemem(why);
     PQconninfoFree(given);
     PQconninfoFree(presets);
     return p;
@@ -201,6 +197,10 @@ static struct props *read_target(const char *text, char **name, struct err *e)
 {
     if (access(text, F_OK) == 0)
         return config_load(text, name, e);
+    if (!strchr(text, '=') && !strstr(text, "://")) {
+        err_set(e, ERR_CONFIG, "%s: no such file, and not a connection string either", text);
+        return NULL;
+    }
     *name = xstrdup("check");
     return props_of_conninfo(text, e);
 }

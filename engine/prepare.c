@@ -161,6 +161,16 @@ static void forget_offset(struct pipeline *p)
     p->source.last_commit = 0;
 }
 
+/* Before a snapshot is read for a stream that could not begin. A reader that is on its way out is worth
+ * another try. */
+static bool slot_is_free(const struct pipeline *p, const struct slot_state *slot, struct err *e)
+{
+    return !slot->active ||
+           err_set(e, ERR_RETRY,
+                   "slot %s is in use by process %d: stop that reader, or choose another slot.name",
+                   p->config->slot_name, slot->active_pid);
+}
+
 static bool create_slot(struct pipeline *p, struct slot_start *at, struct err *e)
 {
     log_info("creating slot %s: this waits for running transactions to end", p->config->slot_name);
@@ -234,7 +244,8 @@ static bool choose_start(struct pipeline *p, struct err *e)
             e, ERR_CONFIG,
             "The connector previously stopped while taking a snapshot, but now the connector is configured "
             "to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.");
-    if (!p->env->temporary && !slot_look(p->conn, p->config->slot_name, p->config->dbname, &slot, e))
+    if (!p->env->temporary && (!slot_look(p->conn, p->config->slot_name, p->config->dbname, &slot, e) ||
+                               !slot_is_free(p, &slot, e)))
         return false;
     if (!position_available(p, &slot, e)) {
         if (p->config->snapshot_mode != SNAPSHOT_WHEN_NEEDED)

@@ -26,6 +26,8 @@ struct held {
 
 struct reading {
     struct pipeline *p;
+    struct type_modes modes; /* the connector's, for snapshots */
+    struct capture_settings capture;
     struct held held, next;
     struct relation **relations; /* of all tables read, freed at the end */
     size_t n_relations;
@@ -250,7 +252,7 @@ static struct relation *open_table(struct reading *r, const struct table *t, str
     if (!rel)
         return NULL;
     r->relations[r->n_relations++] = rel;
-    return capture_make(&p->capture, rel, e) ? rel : NULL;
+    return capture_make(&r->capture, rel, e) ? rel : NULL;
 }
 
 static bool read_table(struct reading *r, const struct table *t, struct err *e)
@@ -347,6 +349,10 @@ bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
 {
     struct reading r = {.p = p, .told_ms = clock_mono_ms()};
     struct source streaming = p->source;
+    r.modes = p->config->modes;
+    r.modes.snapshot = true;
+    r.capture = p->capture;
+    r.capture.plan.modes = &r.modes;
     r.relations = xcalloc(p->tables.count + 1, sizeof *r.relations);
     pipeline_step(p, "snapshot");
     p->source.lsn = lsn;

@@ -1,5 +1,6 @@
 /* stream.c - the stream: batches from the link, frames to changes, changes to records, positions back. */
 #include "clock.h"
+#include "java_map.h"
 #include "log.h"
 #include "pipeline.h"
 #include "reader.h"
@@ -44,15 +45,30 @@ static bool put_begin(struct pipeline *p, const struct change *c, struct err *e)
     return put_own(p, own_topic(p, p->config->transaction_topic), -1, e);
 }
 
+/* Debezium counts in a HashMap: its order is that of the names' hashes, in a table that only grows. */
+static size_t count_collections(struct pipeline *p, struct collection_count *counts)
+{
+    struct java_entry *entries = arena_alloc(&p->scratch, (p->n_touched + 1) * sizeof *entries);
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_touched; i++)
+        if (p->touched[i]->events) /* skipped operations leave none */
+            entries[n++] = (struct java_entry){java_string_hash(slice_of(p->touched[i]->collection)), (uint32_t)i};
+    while (n > p->collections_capacity / 4 * 3)
+        p->collections_capacity *= 2;
+    java_map_order(entries, n, p->collections_capacity);
+    for (size_t i = 0; i < n; i++) {
+        const struct capture *c = p->touched[entries[i].index];
+        counts[i] = (struct collection_count){c->collection, c->events};
+    }
+    return n;
+}
+
 static bool put_end(struct pipeline *p, const struct change *c, struct err *e)
 {
     if (!p->config->transaction_metadata)
         return true;
     struct collection_count *counts = arena_alloc(&p->scratch, (p->n_touched + 1) * sizeof *counts);
-    size_t n = 0;
-    for (size_t i = 0; i < p->n_touched; i++)
-        if (p->touched[i]->events) /* skipped operations leave none */
-            counts[n++] = (struct collection_count){p->touched[i]->collection, p->touched[i]->events};
+    size_t n = count_collections(p, counts);
     const struct order order = {.xid = c->tx->xid, .lsn = c->lsn, .total = p->counter.total};
     record_end(&p->key, &p->value, &p->records, &order, p->source.ts_us / 1000, counts, n, &p->scratch);
     return put_own(p, own_topic(p, p->config->transaction_topic), -1, e);

@@ -8,21 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "log.h"
 #include "xmalloc.h"
-
-struct table_note {
-    struct note note;
-    struct hub_table *table;
-    struct shape shape;
-};
-
-struct epoch_note {
-    struct note note; /* NOTE_EPOCH, NOTE_END */
-    struct source *source;
-    char *epoch;
-    lsn_t start, reached; /* the position that the stream before it had reached */
-};
 
 struct hub *hub_new(const struct hub_options *options)
 {
@@ -47,7 +33,7 @@ struct hub *hub_new(const struct hub_options *options)
     return h;
 }
 
-static void shape_clear(struct shape *s)
+void shape_clear(struct shape *s)
 {
     for (size_t i = 0; i < s->n_columns; i++) {
         free((char *)s->columns[i].name);
@@ -58,7 +44,7 @@ static void shape_clear(struct shape *s)
     *s = (struct shape){0};
 }
 
-static void note_free(struct note *n)
+void note_free(struct note *n)
 {
     if (n->kind == NOTE_TABLE)
         shape_clear(&((struct table_note *)n)->shape);
@@ -149,7 +135,8 @@ static void inbox_put(struct hub *h, struct note *n, size_t bytes)
     *h->inbox_end = n;
     h->inbox_end = &n->next;
     h->inbox_bytes += bytes;
-    hub_wake_locked(h);
+    if (h->attended || h->inbox_bytes > h->options.window_bytes / 4)
+        hub_wake_locked(h);
 }
 
 static void epoch_put(struct hub *h, int source, enum note_kind kind, const char *epoch, lsn_t start)
@@ -292,7 +279,8 @@ void hub_position(struct hub *h, int source, lsn_t lsn, int64_t lag_ms)
         s->position_in = lsn;
     if (lag_ms >= 0)
         s->lag_in = lag_ms;
-    hub_wake_locked(h);
+    if (h->attended)
+        hub_wake_locked(h);
     pthread_mutex_unlock(&h->mutex);
 }
 
@@ -309,228 +297,4 @@ void hub_stats(struct hub *h, struct hub_stats *out)
     pthread_mutex_lock(&h->mutex);
     *out = h->shown;
     pthread_mutex_unlock(&h->mutex);
-}
-
-/* ---- the web thread ---- */
-
-void pos_append(struct buf *b, struct pos pos)
-{
-    buf_printf(b, "\"%016llX%08X\"", (unsigned long long)pos.lsn, pos.ordinal);
-}
-
-bool pos_parse(struct slice text, struct pos *out)
-{
-    *out = (struct pos){0};
-    for (size_t i = 0; i < POS_TEXT && text.len == POS_TEXT; i++) {
-        const char *digits = "0123456789ABCDEF", *digit = strchr(digits, text.ptr[i]);
-        if (!digit || !*digit)
-            return false;
-        if (i < 16)
-            out->lsn = out->lsn << 4 | (lsn_t)(digit - digits);
-        else
-            out->ordinal = out->ordinal << 4 | (uint32_t)(digit - digits);
-    }
-    return text.len == POS_TEXT;
-}
-
-struct pos source_pos(const struct source *s)
-{
-    struct pos streamed = {s->position, 0};
-    return pos_compare(s->last, streamed) > 0 ? s->last : streamed;
-}
-
-static void tables_reset(struct hub *h, const struct source *s, const char *reason)
-{
-    for (struct hub_table *t = h->table_list; t; t = t->next)
-        if (t->source == s)
-            table_reset(t, reason);
-}
-
-/* Nothing of what was before counts any more. */
-static void source_restart(struct hub *h, struct source *s, struct epoch_note *n, const char *reason)
-{
-    free(s->epoch);
-    s->epoch = n->epoch;
-    n->epoch = NULL;
-    s->position = 0;
-    s->last = (struct pos){0};
-    s->floor = (struct pos){n->start ? n->start : UINT64_MAX, 0};
-    tables_reset(h, s, reason);
-    log_drop_source(h, s);
-    for (struct hub_table *t = h->table_list; t; t = t->next)
-        if (t->source == s) {
-            t->floor = t->evicted = (struct pos){0};
-            t->n_evicted = 0;
-            t->reshaped = false;
-        }
-}
-
-static void take_epoch(struct hub *h, struct epoch_note *n)
-{
-    struct source *s = n->source;
-    bool same = s->epoch && strcmp(s->epoch, n->epoch) == 0;
-    if (same && s->position < n->reached)
-        s->position = n->reached;
-    if (!same)
-        source_restart(h, s, n, "epoch");
-    else if (n->start > source_pos(s).lsn)
-        source_restart(h, s, n, "retention");
-}
-
-static void take_end(struct hub *h, struct epoch_note *n)
-{
-    struct session *s;
-    LIST_FOREACH(s, &h->sessions, in_hub)
-    if (s->source == n->source)
-        session_end(s, CLOSE_GONE, "the connector was removed");
-    source_restart(h, n->source, n, "epoch");
-    for (struct hub_table *t = h->table_list; t; t = t->next)
-        if (t->source == n->source)
-            t->known = false;
-}
-
-static bool shape_same(const struct shape *a, const struct shape *b)
-{
-    if (a->n_columns != b->n_columns || a->n_key != b->n_key)
-        return false;
-    for (size_t i = 0; i < a->n_columns; i++)
-        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 ||
-            strcmp(a->columns[i].type, b->columns[i].type) != 0)
-            return false;
-    return a->n_key == 0 || memcmp(a->key, b->key, a->n_key * sizeof(*a->key)) == 0;
-}
-
-static void take_table(struct hub *h, struct table_note *n)
-{
-    struct hub_table *t = n->table;
-    if (shape_same(&t->shape, &n->shape)) {
-        t->known = true;
-        return;
-    }
-    if (t->shape.columns) {
-        table_reset(t, "schema");
-        log_drop_table(h, t);
-        t->floor = source_pos(t->source);
-        t->reshaped = true;
-    } else {
-        t->next = h->table_list;
-        h->table_list = t;
-    }
-    struct shape old = t->shape;
-    t->shape = n->shape;
-    n->shape = old;
-    t->known = true;
-}
-
-/* A stream that started again repeats what was not confirmed: that is here already. */
-static void take_change(struct hub *h, struct entry *e)
-{
-    struct source *s = e->table->source;
-    if (!s->epoch || pos_compare(e->pos, s->last) <= 0 || e->n_columns != e->table->shape.n_columns) {
-        free(e);
-        return;
-    }
-    s->last = e->pos;
-    if (s->position < e->pos.lsn)
-        s->position = e->pos.lsn;
-    h->stats.published++;
-    log_add(h, e);
-}
-
-static void take_note(struct hub *h, struct note *n)
-{
-    switch (n->kind) {
-    case NOTE_CHANGE:
-        take_change(h, (struct entry *)n);
-        return;
-    case NOTE_TABLE:
-        take_table(h, (struct table_note *)n);
-        break;
-    case NOTE_EPOCH:
-        take_epoch(h, (struct epoch_note *)n);
-        break;
-    case NOTE_END:
-        take_end(h, (struct epoch_note *)n);
-        break;
-    }
-    note_free(n);
-}
-
-/* Changes that the inbox could not keep are lost to everybody, as if the window had dropped them. */
-static void source_dropped(struct hub *h, struct source *s)
-{
-    log_warn("browsers lost their place in connector %s: its changes came faster than they could be taken",
-             s->name);
-    tables_reset(h, s, "slow");
-    log_drop_source(h, s);
-}
-
-static void source_advance(struct hub *h, struct source *s)
-{
-    if (s->epoch && s->position < s->reached)
-        s->position = s->reached;
-    for (struct hub_table *t = h->table_list; t && s->dropped.lsn; t = t->next)
-        if (t->source == s && pos_compare(t->floor, s->dropped) < 0)
-            t->floor = s->dropped;
-}
-
-/* Empties what the mutex guards into the web thread's own fields. */
-static struct note *inbox_take(struct hub *h, struct source **sources)
-{
-    pthread_mutex_lock(&h->mutex);
-    struct note *notes = h->inbox;
-    h->woken = false;
-    h->inbox = NULL;
-    h->inbox_end = &h->inbox;
-    h->inbox_bytes = 0;
-    *sources = h->source_list;
-    for (struct source *s = h->source_list; s; s = s->next) {
-        s->reached = s->position_in;
-        s->lag_ms = s->lag_in;
-        s->dropped = s->dropped_in;
-        s->dropped_in = (struct pos){0};
-    }
-    pthread_mutex_unlock(&h->mutex);
-    return notes;
-}
-
-static void stats_show(struct hub *h)
-{
-    h->stats.window_bytes = h->bytes;
-    pthread_mutex_lock(&h->mutex);
-    h->shown = h->stats;
-    pthread_mutex_unlock(&h->mutex);
-}
-
-void hub_turn(struct hub *h)
-{
-    struct source *sources;
-    struct note *notes = inbox_take(h, &sources);
-    for (struct source *s = sources; s; s = s->next)
-        if (s->dropped.lsn)
-            source_dropped(h, s);
-    for (struct note *next; notes; notes = next) {
-        next = notes->next;
-        take_note(h, notes);
-    }
-    for (struct source *s = sources; s; s = s->next)
-        source_advance(h, s);
-    log_evict(h);
-    requests_turn(h);
-    stats_show(h);
-}
-
-void hub_tick(struct hub *h, int64_t now_ms)
-{
-    struct session *s;
-    LIST_FOREACH(s, &h->sessions, in_hub)
-    session_tick(s, now_ms);
-    stats_show(h);
-}
-
-void hub_end_sessions(struct hub *h, enum close_code code, const char *reason)
-{
-    struct session *s;
-    LIST_FOREACH(s, &h->sessions, in_hub)
-    session_end(s, code, reason);
 }

@@ -78,6 +78,19 @@ struct shape {
     uint16_t *key;
 };
 
+struct table_note {
+    struct note note;
+    struct hub_table *table;
+    struct shape shape;
+};
+
+struct epoch_note {
+    struct note note; /* NOTE_EPOCH, NOTE_END */
+    struct source *source;
+    char *epoch;
+    lsn_t start, reached; /* the position that the stream before it had reached */
+};
+
 LIST_HEAD(sub_list, sub);
 
 struct source {
@@ -221,7 +234,7 @@ struct hub {
     pthread_cond_t readers;
     void (*wake)(void *ctx);
     void *wake_ctx;
-    bool woken, stopping;
+    bool woken, stopping, attended; /* attended: there are sessions */
     struct note *inbox, **inbox_end;
     size_t inbox_bytes;
     struct source **sources; /* by number */
@@ -245,6 +258,10 @@ struct hub {
 
 /* hub.c */
 void hub_wake_locked(struct hub *h);
+void shape_clear(struct shape *s);
+void note_free(struct note *n);
+
+/* hub_turn.c */
 void pos_append(struct buf *b, struct pos pos); /* quoted */
 bool pos_parse(struct slice text, struct pos *out);
 struct pos source_pos(const struct source *s); /* everything up to here was published */

@@ -20,7 +20,7 @@ static const struct {
     {RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_CONFIG, "check sasl.mechanism and sasl.jaas.config"},
     {RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, ERR_CONFIG, "check sasl.mechanism and sasl.jaas.config"},
     {RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM, ERR_CONFIG, "check sasl.mechanism"},
-    {RD_KAFKA_RESP_ERR__SSL, ERR_CONFIG, "check security.protocol and ssl.truststore.location"},
+    {RD_KAFKA_RESP_ERR__SSL, ERR_RETRY, "check security.protocol and ssl.truststore.location"},
     {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_CONFIG, "grant Write and Describe on the topic"},
     {RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, ERR_CONFIG,
      "grant IdempotentWrite (and Create) on the cluster, or set producer.enable.idempotence=false"},
@@ -124,6 +124,7 @@ const char *kafka_client_servers(const rd_kafka_t *rk, char *text, size_t size)
 /* What error events have told so far. */
 struct trouble {
     rd_kafka_resp_err_t code;
+    bool refused; /* trying again will not help */
     char text[400];
 };
 
@@ -133,13 +134,16 @@ static void trouble_add(struct trouble *t, rd_kafka_event_t *ev)
     rd_kafka_resp_err_t code = rd_kafka_event_error(ev);
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && t->text[0])
         return;
-    if (kafka_error_kind(t->code) == ERR_CONFIG)
+    if (t->refused)
         return;
     t->code = code;
     snprintf(t->text, sizeof t->text, "%s", rd_kafka_event_error_string(ev));
     char *detail = strstr(t->text, " (after ");
     if (detail)
         *detail = 0;
+    /* A handshake may also break because the broker is just stopping. */
+    t->refused = kafka_error_kind(code) == ERR_CONFIG ||
+                 (code == RD_KAFKA_RESP_ERR__SSL && strstr(t->text, "certificate"));
 }
 
 static void trouble_collect(struct trouble *t, rd_kafka_t *rk)
@@ -156,8 +160,11 @@ static bool unreachable(rd_kafka_t *rk, const struct trouble *t, rd_kafka_resp_e
     char servers[200];
     kafka_client_servers(rk, servers, sizeof servers);
     const char *what = t->text[0] ? t->text : rd_kafka_err2str(last);
-    if (kafka_error_kind(t->code) == ERR_CONFIG)
-        return kafka_error_set(e, t->code, what, "Kafka at %s refused", servers);
+    if (t->refused) {
+        kafka_error_set(e, t->code, what, "Kafka at %s refused", servers);
+        e->kind = ERR_CONFIG;
+        return false;
+    }
     return err_set(e, ERR_RETRY,
                    "Kafka at %s is not reachable: %s; start it or correct bootstrap.servers "
                    "(and security.protocol)",
@@ -179,7 +186,7 @@ bool kafka_client_reach(rd_kafka_t *rk, int timeout_ms, struct err *e)
             return true;
         }
         trouble_collect(&trouble, rk);
-        if (kafka_error_kind(trouble.code) == ERR_CONFIG)
+        if (trouble.refused)
             break;
     }
     return unreachable(rk, &trouble, code, e);

@@ -169,6 +169,7 @@ struct session *session_open(struct hub *h, const struct session_options *option
     s->heartbeat_ms = now_ms;
     session_name(s);
     LIST_INSERT_HEAD(&h->sessions, s, in_hub);
+    hub_turn(h); /* nobody hurried as long as there was no session */
     h->stats.sessions++;
     h->stats.sessions_total++;
     s->source = source_find(h, options->connector);
@@ -306,10 +307,11 @@ static bool gather_batch(struct sub *sub, const struct frame *f)
 {
     size_t before = f->out->len;
     frame_line(f);
-    bool any = rows_append(sub, f->out);
-    if (!any)
-        f->out->len = before;
-    return any;
+    if (rows_append(sub, f->out))
+        return true;
+    f->out->len = before;
+    buf_append(f->out, "", 0); /* the NUL behind it */
+    return false;
 }
 
 static void gather_rows(struct session *s, const struct frame *f)

@@ -30,7 +30,7 @@ struct session_options {
     void *user;
 };
 
-/* Queues `welcome`, or `closing` when no such connector is streaming. */
+/* Queues `welcome`, or `closing` when no such connector is streaming. Takes a turn of the hub. */
 struct session *session_open(struct hub *h, const struct session_options *options, int64_t now_ms);
 void session_close(struct session *s);
 

@@ -5,6 +5,7 @@
 #include "web.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -14,21 +15,31 @@
 #include "web_impl.h"
 #include "xmalloc.h"
 
-enum { DRAIN_MS = 1000, TICK_US = 1000000, TX_PACKET = 65536, FILES_MOST = 1048576, FILES_GOOD = 65536 };
+enum {
+    DRAIN_MS = 1000,
+    DEAD_MS = 30000,
+    TICK_US = 1000000,
+    TX_PACKET = 65536,
+    FILES_MOST = 1048576,
+    FILES_GOOD = 65536
+};
 
 /* ---- listening ---- */
 
 static int site_accept(struct site *site, struct lws *listener)
 {
     int fd = accept4(lws_get_socket_fd(listener), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    struct lws *wsi =
-        fd >= 0 ? lws_adopt_socket_vhost(site->web->vhost, fd) : NULL; /* closes it when it cannot */
+    int dead_ms = DEAD_MS, on = 1;
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            lws_rx_flow_control(listener, 0); /* until the next tick */
+        return 0;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    struct lws *wsi = lws_adopt_socket_vhost(site->web->vhost, fd); /* closes it when it cannot */
     if (wsi)
         lws_set_opaque_user_data(wsi, site);
-    else if (fd >= 0)
-        return 0;
-    else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-        lws_rx_flow_control(listener, 0); /* until the next tick */
     return 0;
 }
 
@@ -160,8 +171,10 @@ static void on_tick(lws_sorted_usec_list_t *sul)
     struct web *w = lws_container_of(sul, struct web, tick);
     site_resume(&w->rest);
     site_resume(&w->page);
-    if (w->hub)
+    if (w->hub) {
+        hub_turn(w->hub);
         hub_tick(w->hub, clock_mono_ms());
+    }
     lws_sul_schedule(w->context, 0, &w->tick, on_tick, TICK_US);
 }
 

@@ -31,6 +31,7 @@ bool http_decode(struct buf *out, struct slice text)
         }
         if (text.len - i < 3 || !hex_decode(out, slice_cut(text, i + 1, 2)) || !out->ptr[out->len - 1]) {
             out->len = start;
+            buf_append(out, "", 0); /* the NUL behind it */
             return false;
         }
         i += 2;

@@ -89,6 +89,7 @@ int socket_open(struct site *site, struct lws *wsi, struct conn *c)
     struct buf path = BUF_EMPTY;
     const char *method;
     char argument[256];
+    http_end(c);
     *c = (struct conn){.wsi = wsi};
     const char *client = path_copy(wsi, &path, &method) ? client_of(path.ptr) : NULL;
     struct session_options options = {

@@ -6,7 +6,7 @@ create table commerce.users (
     username text not null unique,
     email text,
     city text not null,
-    created_at timestamptz not null default now()
+    created_at timestamptz(0) not null default now()
 );
 
 create table commerce.products (
@@ -15,7 +15,7 @@ create table commerce.products (
     category text not null,
     price numeric(10, 2) not null check (price > 0),
     stock int not null check (stock >= 0),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz(0) not null default now()
 );
 
 create table public.orders (
@@ -25,8 +25,8 @@ create table public.orders (
     quantity int not null check (quantity > 0),
     total numeric(10, 2) not null,
     status text not null default 'placed' check (status in ('placed', 'paid', 'packed', 'shipped', 'delivered')),
-    placed_at timestamptz not null default now(),
-    updated_at timestamptz not null default now()
+    placed_at timestamptz(0) not null default now(),
+    updated_at timestamptz(0) not null default now()
 );
 create index on public.orders (status);
 
@@ -38,7 +38,7 @@ create table public.shipments (
     location text not null,
     stops int not null default 0,
     eta date,
-    updated_at timestamptz not null default now()
+    updated_at timestamptz(0) not null default now()
 );
 
 create table public.super_heroes (

@@ -149,7 +149,7 @@ static inline struct slice sample_noise(struct sample *s, const char *like, unsi
     char *text = arena_alloc(&s->arena, len + 1);
     for (size_t i = 0; i < len; i++) {
         int any = rand_r(&seed);
-        text[i] = i < kept ? like[i] : any % 8 ? like[(size_t)rand_r(&seed) % n] : (char)(any >> 8);
+        text[i] = i < kept ? like[i] : n && any % 8 ? like[(size_t)rand_r(&seed) % n] : (char)(any >> 8);
     }
     return (struct slice){text, len};
 }

@@ -30,7 +30,7 @@ static void setup(void)
     worker = props_new();
     store = NULL;
     memset(&e, 0, sizeof e);
-    strcpy(directory + sizeof directory - 7, "XXXXXX");
+    snprintf(directory, sizeof directory, "/tmp/test-offsets-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/offsets.json", directory);
 }

@@ -80,13 +80,15 @@ static struct message message_of(const char *key, const char *value)
         .topic = &topic, .key = slice_of(key), .value = slice_of(value), .partition = -1, .mark = &mark};
 }
 
-/* Polls and puts again while the sink is full, as the pipeline does. */
+/* While the sink is full: sleeps until it has something to tell, polls, puts again, as the pipeline does. */
 static enum sink_result put(const struct message *m)
 {
     enum sink_result result;
-    while ((result = kafka_sink.put(sink, m, &e)) == SINK_FULL && kafka_sink.poll(sink, &e)) {
+    while ((result = kafka_sink.put(sink, m, &e)) == SINK_FULL) {
         poll(&(struct pollfd){.fd = wake, .events = POLLIN}, 1, 5000);
         wake_clear(wake);
+        if (!kafka_sink.poll(sink, &e))
+            return SINK_FAIL;
     }
     return result;
 }

@@ -1,6 +1,6 @@
 /* suite.h - a main for one suite: runs the tests of a file, each in its own process. */
-#ifndef TESTS_BASE_SUITE_H
-#define TESTS_BASE_SUITE_H
+#ifndef TESTS_SUITE_H
+#define TESTS_SUITE_H
 
 #include <check.h>
 #include <stdlib.h>

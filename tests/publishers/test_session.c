@@ -1,0 +1,174 @@
+/* test_session.c - what a client may say, what it is told, and when it is sent away. */
+#include "session.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hub_play.h"
+
+/* "welcome": a page can offer the tables without asking further. */
+START_TEST(welcome_names_tables_and_position)
+{
+    struct client *c = client_new();
+    struct json_object *message = expect_type(c, "welcome");
+    expect(message, "epoch", "\"7-1-a\"");
+    expect(message, "pos", pos_text(100, 0));
+    expect(message, "limits", "{\"message_bytes\":1048576,\"subscriptions\":100,\"rate\":100}");
+    struct json_object *table = json_object_array_get_idx(json_object_object_get(message, "tables"), 0);
+    expect(table, "name", "\"public.items\"");
+    expect(table, "key", "[\"id\"]");
+    client_free(c);
+}
+END_TEST
+
+START_TEST(without_a_stream_the_client_shall_come_back)
+{
+    struct hub_options options = {0};
+    play_teardown();
+    hub = hub_new(&options);
+    struct client *c = client_new();
+    struct json_object *message = expect_type(c, "closing");
+    expect(message, "code", "4013");
+    ck_assert_int_ge(json_object_get_int(json_object_object_get(message, "retry_after_ms")), 500);
+    ck_assert_int_eq(session_closed(c->session), 4013);
+    client_free(c);
+}
+END_TEST
+
+START_TEST(clients_that_do_not_read_are_cut)
+{
+    struct client *c = live();
+    publish(items, 'c', 200, 5, 1);
+    hub_turn(hub);
+    hub_tick(hub, INT64_MAX / 2);
+    ck_assert_uint_eq(c->cut, 1);
+    client_free(c);
+}
+END_TEST
+
+static const struct {
+    const char *message, *code;
+} REFUSED[] = {
+    {"{", "\"bad_json\""},
+    {"[]", "\"bad_json\""},
+    {"{} {}", "\"bad_json\""},
+    {"{\"type\":\"dance\"}", "\"bad_request\""},
+    {"{\"type\":\"auth\",\"token\":\"x\"}", "\"unsupported\""},
+    {"{\"type\":\"more\",\"id\":1}", "\"unsupported\""},
+    {"{\"type\":\"subscribe\",\"table\":\"public.items\"}", "\"bad_request\""},
+    {"{\"type\":\"subscribe\",\"id\":-1,\"table\":\"public.items\"}", "\"bad_request\""},
+    {"{\"type\":\"subscribe\",\"id\":1}", "\"bad_request\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.none\"}", "\"unknown_table\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"columns\":[\"no\"]}",
+     "\"unknown_column\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"columns\":[1]}", "\"unknown_column\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"columns\":[]}", "\"bad_request\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"where\":[\"id\",\"eq\",1]}",
+     "\"unsupported\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"format\":\"debezium\"}",
+     "\"unsupported\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"transactions\":true}", "\"unsupported\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"paced\":true}", "\"unsupported\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"speed\":1}", "\"unsupported\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"ops\":\"cx\"}", "\"bad_request\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"old\":\"all\"}", "\"bad_request\""},
+    {"{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"from\":\"then\"}", "\"bad_request\""},
+};
+
+/* What cannot be done is refused by name; the connection stays. */
+START_TEST(bad_requests_are_answered)
+{
+    struct client *c = welcomed();
+    say(c, REFUSED[_i].message);
+    struct json_object *message = expect_type(c, "error");
+    expect(message, "code", REFUSED[_i].code);
+    expect(message, "retry", "false");
+    say(c, "{\"type\":\"ping\",\"n\":4}");
+    expect(expect_type(c, "pong"), "n", "4");
+    client_free(c);
+}
+END_TEST
+
+START_TEST(requests_are_limited)
+{
+    play_teardown();
+    play_with((struct hub_options){.rate = 5, .max_subscriptions = 1});
+    struct client *c = live();
+    say(c, "{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.other\"}");
+    expect(expect_type(c, "error"), "code", "\"too_many_subscriptions\"");
+    now += 1000;
+    for (int i = 0; i < 6; i++)
+        say(c, "{\"type\":\"ping\"}");
+    for (int i = 0; i < 5; i++)
+        expect_type(c, "pong");
+    expect_type(c, "heartbeat");
+    expect(expect_type(c, "closing"), "code", "4029");
+    client_free(c);
+}
+END_TEST
+
+START_TEST(shutdown_is_announced)
+{
+    struct client *c = live();
+    hub_end_sessions(hub, CLOSE_SHUTDOWN, "bye");
+    publish(items, 'c', 200, 5, 1);
+    expect(expect_type(c, "heartbeat"), "pos", pos_text(200, 0)); /* the change itself did not go out */
+    struct json_object *message = expect_type(c, "closing");
+    expect(message, "code", "4001");
+    expect(message, "reason", "\"bye\"");
+    expect_nothing(c);
+    ck_assert_int_eq(session_closed(c->session), 4001);
+    client_free(c);
+}
+END_TEST
+
+START_TEST(a_removed_connector_says_so)
+{
+    struct client *c = live();
+    hub_source_end(hub, source);
+    expect_type(c, "reset");
+    expect(expect_type(c, "closing"), "code", "4003");
+    client_free(c);
+    c = client_new();
+    expect(expect_type(c, "closing"), "code", "4013");
+    client_free(c);
+}
+END_TEST
+
+/* A position belongs to one history, so a session follows one connector. */
+START_TEST(sessions_follow_one_connector)
+{
+    int second = hub_source(hub, "stock");
+    ck_assert_int_eq(hub_source(hub, "stock"), second);
+    hub_epoch(hub, second, "9-1-b", 50);
+    struct hub_table_info info = {"public.stock", ITEM_COLUMNS, 1, FIRST, 1};
+    hub_table_set(hub, second, &info);
+    struct client *c = welcomed();
+    say(c, "{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.stock\"}");
+    struct json_object *message = expect_type(c, "error");
+    expect(message, "message", "\"public.stock belongs to another connector: open /ws?connector=stock\"");
+    client_free(c);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("session");
+    TCase *tcase = tcase_create("session");
+    tcase_add_checked_fixture(tcase, play_setup, play_teardown);
+    tcase_add_test(tcase, welcome_names_tables_and_position);
+    tcase_add_test(tcase, without_a_stream_the_client_shall_come_back);
+    tcase_add_test(tcase, clients_that_do_not_read_are_cut);
+    tcase_add_loop_test(tcase, bad_requests_are_answered, 0, sizeof(REFUSED) / sizeof(*REFUSED));
+    tcase_add_test(tcase, requests_are_limited);
+    tcase_add_test(tcase, shutdown_is_announced);
+    tcase_add_test(tcase, a_removed_connector_says_so);
+    tcase_add_test(tcase, sessions_follow_one_connector);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
