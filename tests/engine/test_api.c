@@ -79,12 +79,17 @@ static void expect(const char *method, const char *path, const char *body, int s
     "{\"name\":\"a\",\"connector\":{" STATE(connector) "},\"tasks\":[" tasks "],\"type\":\"source\"}"
 #define CREATE "{\"name\":\"a\",\"config\":{" GOOD "}}"
 
+static bool sent_header(const char *text)
+{
+    return memmem(reply.headers.ptr, reply.headers.len, text, strlen(text)) != NULL;
+}
+
 START_TEST(the_life_of_a_connector)
 {
     start();
     expect("GET", "/connectors", "", 200, "[]");
     expect("POST", "/connectors", CREATE, 201, INFO(""));
-    ck_assert_ptr_nonnull(strstr(reply.headers.ptr, "http://127.0.0.1:8083/connectors/a"));
+    ck_assert(sent_header("http://127.0.0.1:8083/connectors/a"));
     expect("POST", "/connectors", CREATE, 409,
            "{\"error_code\":409,\"message\":\"Connector a already exists\"}");
     expect("GET", "/connectors", "", 200, "[\"a\"]");
@@ -260,7 +265,7 @@ START_TEST(names_with_other_characters)
     start();
     ask("POST", "/connectors", "{\"name\":\"a b/c\",\"config\":{" GOOD "}}");
     ck_assert_int_eq(reply.status, 201);
-    ck_assert_ptr_nonnull(strstr(reply.headers.ptr, "/connectors/a%20b%2Fc"));
+    ck_assert(sent_header("/connectors/a%20b%2Fc"));
     ask("GET", "/connectors/a%20b%2Fc/status", "");
     ck_assert_int_eq(reply.status, 200);
     worker_free(worker);
