@@ -23,6 +23,7 @@ struct plan {
     struct arena arena, scratch;
     struct field *fields, *key;
     size_t n_fields, n_key;
+    bool has_enums;
     const struct schema *key_schema, *value_schema;
     struct slice key_head, value_head, table_json;
     struct stamp stamp;
@@ -135,8 +136,9 @@ static bool make_fields(struct plan *p, const struct plan_settings *set, const s
             continue;
         if (!field_make(p, set, i, &set->value_style, &p->fields[p->n_fields], e))
             return false;
-        if (p->fields[p->n_fields].codec)
-            p->n_fields++;
+        const struct codec *codec = p->fields[p->n_fields].codec;
+        p->has_enums |= codec && codec->rule == &type_rule_enum;
+        p->n_fields += codec != NULL;
     }
     p->key = arena_zero(&p->arena, (choice->n_key + 1) * sizeof *p->key);
     for (size_t i = 0; i < choice->n_key; i++) {
@@ -281,6 +283,25 @@ static void write_times(struct buf *b, int64_t ts_ns)
     buf_i64(b, ts_ns / 1000);
     BUF_LIT(b, ",\"ts_ns\":");
     buf_i64(b, ts_ns);
+}
+
+static bool has_label(const struct type *type, struct slice label)
+{
+    for (size_t i = 0; i < type->n_labels; i++)
+        if (slice_is(label, type->labels[i]))
+            return true;
+    return false;
+}
+
+bool plan_knows_labels(const struct plan *p, const struct cell *cells)
+{
+    for (size_t i = 0; cells && p->has_enums && i < p->n_fields; i++) {
+        const struct codec *codec = p->fields[i].codec;
+        const struct cell *c = &cells[p->fields[i].column];
+        if (codec->rule == &type_rule_enum && c->kind == 't' && !has_label(codec->type, c->data))
+            return false;
+    }
+    return true;
 }
 
 bool plan_has_key(const struct plan *p)

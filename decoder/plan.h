@@ -50,6 +50,9 @@ struct plan *plan_new(const struct plan_settings *settings, const struct relatio
 void plan_free(struct plan *p);
 
 bool plan_has_key(const struct plan *p);
+/* False when a cell holds an enum label that the types did not have when the plan was made: enums grow
+ * without a word in the stream, so the relation is to be described anew. cells may be NULL. */
+bool plan_knows_labels(const struct plan *p, const struct cell *cells);
 /* The key's bytes of a tuple, appended. */
 bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct err *e);
 /* The key struct as SimpleHeaderConverter writes it (no schema): for __debezium.newkey and .oldkey. */

@@ -47,12 +47,47 @@ void topics_free(struct topics *t, void (*forget)(void *ctx, struct topic *topic
     free(t);
 }
 
+struct tallies {
+    struct map *by_name;
+};
+
+struct tallies *tallies_new(void)
+{
+    struct tallies *t = xcalloc(1, sizeof *t);
+    t->by_name = map_new();
+    return t;
+}
+
+struct tally *tallies_get(struct tallies *t, const char *collection)
+{
+    struct tally *tally = map_get(t->by_name, slice_of(collection));
+    if (!tally) {
+        tally = xcalloc(1, sizeof *tally);
+        tally->collection = xstrdup(collection);
+        map_set(t->by_name, slice_of(collection), tally);
+    }
+    return tally;
+}
+
+void tallies_free(struct tallies *t)
+{
+    size_t at = 0;
+    struct slice name;
+    void *value;
+    while (t && map_next(t->by_name, &at, &name, &value)) {
+        free(((struct tally *)value)->collection);
+        free(value);
+    }
+    if (t)
+        map_free(t->by_name);
+    free(t);
+}
+
 static void capture_free(void *arg)
 {
     struct capture *c = arg;
     plan_free(c->plan);
     live_table_free(c->live);
-    free(c->collection);
     free(c);
 }
 
@@ -80,7 +115,9 @@ static bool make_plan(const struct capture_settings *s, struct relation *rel, st
 bool capture_make(const struct capture_settings *s, struct relation *rel, struct err *e)
 {
     struct capture *c = xcalloc(1, sizeof *c);
-    c->collection = xasprintf("%s.%s", rel->schema, rel->name);
+    char *collection = xasprintf("%s.%s", rel->schema, rel->name);
+    c->tally = tallies_get(s->tallies, collection);
+    free(collection);
     rel->plan = c;
     rel->free_plan = capture_free;
     if (!config_captures(s->config, rel->schema, rel->name))

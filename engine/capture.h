@@ -9,13 +9,20 @@
 #include "plan.h"
 #include "record.h"
 
+/* A collection's events within one transaction. By name and for the whole run, since a relation may be
+ * replaced inside a transaction. */
+struct tally {
+    char *collection; /* "schema.table", as in transaction records */
+    int64_t events;   /* in transaction number tx */
+    uint64_t tx;
+};
+
 struct capture {
     struct plan *plan;       /* NULL: not captured, its rows are passed over */
     struct topic *topic;     /* of the set below */
     struct live_table *live; /* NULL: no browsers */
-    char *collection;        /* "schema.table", as in transaction records */
-    int64_t events;          /* in transaction number tx */
-    uint64_t tx;
+    struct tally *tally;
+    bool labels_final;      /* an unknown enum label stays unknown: do not ask the catalogue again */
     uint64_t failures_told; /* unconvertible values that a warning was logged for */
 };
 
@@ -25,10 +32,16 @@ struct topics *topics_new(void);
 struct topic *topics_get(struct topics *t, const char *name); /* made at first use */
 void topics_free(struct topics *t, void (*forget)(void *ctx, struct topic *topic), void *ctx);
 
+struct tallies;
+struct tallies *tallies_new(void);
+struct tally *tallies_get(struct tallies *t, const char *collection); /* made at first use */
+void tallies_free(struct tallies *t);
+
 struct capture_settings {
     const struct config *config;
     struct plan_settings plan;
     struct topics *topics;
+    struct tallies *tallies;
     struct live *live; /* NULL: no browsers */
 };
 

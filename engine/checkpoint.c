@@ -49,6 +49,11 @@ static bool save_commit(struct pipeline *p, struct ledger_position at, struct er
                        .tx_id = at.tx_id,
                        .ts_usec = at.commit_us,
                        .message_type = "COMMIT"};
+    if (p->snapshot_at) { /* still to be read: a start after this one must know */
+        memcpy(o.snapshot, p->offset.snapshot, sizeof o.snapshot);
+        o.snapshot_completed = p->offset.snapshot_completed;
+        o.last_snapshot_record = p->offset.last_snapshot_record;
+    }
     return checkpoint_save(p, &o, e);
 }
 

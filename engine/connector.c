@@ -233,23 +233,29 @@ void connector_free(struct connector *c)
     free(c);
 }
 
-void connector_start(struct connector *c)
+/* The thread keeps the state, so a connector that begins as paused or stopped has one too. */
+static void wish_started(struct connector *c, enum wish w)
 {
-    wish(c, WISH_RUN);
+    wish(c, w);
     if (!c->started) {
         c->started = true;
         pthread_create(&c->thread, NULL, connector_run, c);
     }
 }
 
+void connector_start(struct connector *c)
+{
+    wish_started(c, WISH_RUN);
+}
+
 void connector_pause(struct connector *c)
 {
-    wish(c, WISH_PAUSE);
+    wish_started(c, WISH_PAUSE);
 }
 
 void connector_stop(struct connector *c)
 {
-    wish(c, WISH_STOP);
+    wish_started(c, WISH_STOP);
 }
 
 void connector_restart(struct connector *c)

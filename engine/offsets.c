@@ -50,6 +50,7 @@ void offset_json(struct buf *b, const struct offset *o)
         field_bool(b, "snapshot_completed", o->snapshot_completed);
         field_bool(b, "last_snapshot_record", o->last_snapshot_record);
     }
+    field_lsn(b, "walwire_lsn", o->reached);
     buf_char(b, '}');
 }
 
@@ -94,7 +95,8 @@ static bool member_true(json_object *root, const char *name)
 static bool offset_read(json_object *root, struct offset *o, struct err *e)
 {
     if (!member_lsn(root, "lsn", &o->lsn, e) || !member_lsn(root, "lsn_proc", &o->lsn_proc, e) ||
-        !member_lsn(root, "lsn_commit", &o->lsn_commit, e) || !member_i64(root, "txId", &o->tx_id, e) ||
+        !member_lsn(root, "lsn_commit", &o->lsn_commit, e) ||
+        !member_lsn(root, "walwire_lsn", &o->reached, e) || !member_i64(root, "txId", &o->tx_id, e) ||
         !member_i64(root, "ts_usec", &o->ts_usec, e) ||
         !member_text(root, "messageType", o->message_type, e) ||
         !member_text(root, "snapshot", o->snapshot, e))

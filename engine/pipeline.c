@@ -68,20 +68,20 @@ static bool put_record(struct pipeline *p, struct capture *c, const struct envel
 }
 
 /* The first event of a collection puts it on the list for the END record. */
-struct order_counter *pipeline_counter(struct pipeline *p, struct capture *c)
+struct order_counter *pipeline_counter(struct pipeline *p, struct tally *t)
 {
     if (!p->config->transaction_metadata || !p->mark || !p->tx)
         return NULL;
-    if (c->tx != p->tx) {
-        c->tx = p->tx;
-        c->events = 0;
+    if (t->tx != p->tx) {
+        t->tx = p->tx;
+        t->events = 0;
         if (p->n_touched == p->cap_touched) {
             p->cap_touched = p->cap_touched * 2 + 16;
             p->touched = xrealloc(p->touched, p->cap_touched * sizeof *p->touched);
         }
-        p->touched[p->n_touched++] = c;
+        p->touched[p->n_touched++] = t;
     }
-    p->counter.collection = &c->events;
+    p->counter.collection = &t->events;
     return &p->counter;
 }
 
@@ -97,21 +97,43 @@ static void tell_failures(struct capture *c)
     c->failures_told = n;
 }
 
+static bool knows_labels(const struct capture *c, const struct change *change)
+{
+    return c->labels_final ||
+           (plan_knows_labels(c->plan, change->before) && plan_knows_labels(c->plan, change->after));
+}
+
+/* An enum grew since the relation was described. */
+static bool refresh_labels(struct pipeline *p, const struct change *change, struct relation *rel,
+                           struct err *e)
+{
+    rel->free_plan(rel->plan);
+    rel->plan = NULL;
+    if (!pipeline_describe(p, rel, e))
+        return false;
+    struct capture *c = capture_of(rel);
+    c->labels_final = !knows_labels(c, change);
+    return true;
+}
+
 bool pipeline_row(struct pipeline *p, const struct change *change, struct relation *rel, struct err *e)
 {
     struct capture *c = capture_of(rel);
     if (!c || !c->plan)
         return true;
+    if (!knows_labels(c, change) && !refresh_labels(p, change, rel, e))
+        return false;
+    c = capture_of(rel);
     p->source.lsn = change->lsn;
     const struct envelope_record *records;
-    int n =
-        envelope_make(p->envelope, c->plan, change, &p->source,
-                      change->op == OP_READ ? NULL : pipeline_counter(p, c), clock_wall_ns(), &records, e);
+    int n = envelope_make(p->envelope, c->plan, change, &p->source,
+                          change->op == OP_READ ? NULL : pipeline_counter(p, c->tally), clock_wall_ns(),
+                          &records, e);
     for (int i = 0; i < n; i++)
         if (!put_record(p, c, &records[i], e))
             return false;
     if (n < 0)
-        return err_prefix(e, "%s", c->collection);
+        return err_prefix(e, "%s", c->tally->collection);
     if (c->live && change->op != OP_READ)
         live_change(c->live, change, &p->ordinal, envelope_key_changed(p->envelope));
     tell_failures(c);
@@ -140,16 +162,16 @@ static void pipeline_init(struct pipeline *p)
     p->decoder = pgoutput_new();
     p->ledger = ledger_new();
     p->topics = topics_new();
+    p->tallies = tallies_new();
     p->collections_capacity = 16;
-    p->logical.collection = (char *)"message";
     p->rules =
         (struct envelope_rules){c->tombstones,  c->skip_create,   c->skip_update,
                                 c->skip_delete, c->skip_truncate, getenv("WALWIRE_CHECK_TREE") != NULL};
     p->envelope = envelope_new(&p->rules);
     p->records = (struct record_style){c->key_style, c->value_style, c->modes.binary};
     p->sink_type = p->env->sink;
-    p->capture =
-        (struct capture_settings){c, {p->types, &c->modes, c->key_style, c->value_style}, p->topics, p->live};
+    p->capture = (struct capture_settings){
+        c, {p->types, &c->modes, c->key_style, c->value_style}, p->topics, p->tallies, p->live};
     p->source = (struct source){.name = c->topic_prefix, .db = c->dbname, .tx_id = -1};
 }
 
@@ -159,6 +181,7 @@ static void pipeline_close(struct pipeline *p)
     if (p->replication)
         PQfinish(p->replication);
     topics_free(p->topics, forget_topic, p);
+    tallies_free(p->tallies);
     if (p->sink)
         p->sink_type->close(p->sink);
     pgoutput_free(p->decoder);

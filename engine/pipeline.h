@@ -41,6 +41,7 @@ struct pipeline {
     struct envelope *envelope;
     struct record_style records;
     struct topics *topics;
+    struct tallies *tallies;
     const struct sink_type *sink_type;
     struct sink *sink;
     struct ledger *ledger;
@@ -58,11 +59,10 @@ struct pipeline {
     struct mark *mark;    /* NULL: none */
     struct source source; /* of the next event */
     struct order_counter counter;
-    uint64_t tx;              /* counts transactions */
-    struct capture **touched; /* captures with events in it, for its END record */
+    uint64_t tx;            /* counts transactions */
+    struct tally **touched; /* collections with events in it, for its END record */
     size_t n_touched, cap_touched;
-    uint32_t collections_capacity;  /* of Debezium's HashMap of them, which decides their order */
-    struct capture logical; /* stands for logical decoding messages on that list */
+    uint32_t collections_capacity; /* of Debezium's HashMap of them, which decides their order */
     uint32_t ordinal;
     /* a snapshot in the middle of the stream (snapshot.mode=always): runs when everything before this is out
      */
@@ -82,8 +82,8 @@ bool pipeline_run(const struct connector_env *env, const struct config *config, 
 bool pipeline_put(struct pipeline *p, const struct message *message, struct err *e);
 /* The records of a row change or a truncate of one relation: sink and browsers. */
 bool pipeline_row(struct pipeline *p, const struct change *change, struct relation *rel, struct err *e);
-/* The transaction's counters for one more event of `c`; NULL: no transaction block. */
-struct order_counter *pipeline_counter(struct pipeline *p, struct capture *c);
+/* The transaction's counters for one more event of `t`; NULL: no transaction block. */
+struct order_counter *pipeline_counter(struct pipeline *p, struct tally *t);
 bool pipeline_describe(struct pipeline *p, struct relation *rel, struct err *e);
 bool pipeline_stopping(const struct pipeline *p);
 void pipeline_step(struct pipeline *p, const char *step);

@@ -7,7 +7,8 @@
  *   there           gone      refuse         refuse         refuse                       create, read
  *
  * read* = the slot exports no snapshot any more: a temporary one is made beside it, for its snapshot and its
- * position. */
+ * position. After a snapshot that broke off the changes since the slot's own position come first: what is out
+ * already may have been deleted since. */
 #include "clock.h"
 #include "log.h"
 #include "pipeline.h"
@@ -205,6 +206,10 @@ static bool start_fresh(struct pipeline *p, const struct slot_state *slot, struc
         return true;
     if (!borrow_snapshot(p, &at, e))
         return false;
+    if (p->offset.present) {
+        p->snapshot_at = at.consistent_point;
+        return true;
+    }
     p->start = at.consistent_point;
     return snapshot_read(p, at.consistent_point, e);
 }

@@ -326,6 +326,17 @@ bool snapshot_import(struct pipeline *p, const struct slot_start *at, struct err
     return ok || err_prefix(e, "importing the slot's snapshot");
 }
 
+/* Stored before the first row goes out, so that a start after a crash knows that some may be. */
+static bool begin(struct pipeline *p, lsn_t lsn, struct err *e)
+{
+    struct offset o = {.present = true,
+                       .lsn = lsn,
+                       .tx_id = p->source.tx_id,
+                       .ts_usec = clock_wall_us(),
+                       .snapshot = "INITIAL"};
+    return p->offset.present || checkpoint_save(p, &o, e);
+}
+
 /* Only what has been delivered may be called done. */
 static bool finish(struct pipeline *p, lsn_t lsn, struct err *e)
 {
@@ -358,8 +369,8 @@ bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
     p->source.lsn = lsn;
     p->source.last_commit = 0;
     p->mark = ledger_open(p->ledger);
-    bool ok = transaction_id(p, &p->source.tx_id, e) && read_tables(&r, e) && pg_run(p->conn, e, "COMMIT") &&
-              finish(p, lsn, e);
+    bool ok = transaction_id(p, &p->source.tx_id, e) && begin(p, lsn, e) && read_tables(&r, e) &&
+              pg_run(p->conn, e, "COMMIT") && finish(p, lsn, e);
     if (ok)
         log_info("snapshot complete: %llu rows of %zu tables", (unsigned long long)r.rows, r.n_relations);
     reading_free(&r);

@@ -52,13 +52,14 @@ static size_t count_collections(struct pipeline *p, struct collection_count *cou
     size_t n = 0;
     for (size_t i = 0; i < p->n_touched; i++)
         if (p->touched[i]->events) /* skipped operations leave none */
-            entries[n++] = (struct java_entry){java_string_hash(slice_of(p->touched[i]->collection)), (uint32_t)i};
+            entries[n++] =
+                (struct java_entry){java_string_hash(slice_of(p->touched[i]->collection)), (uint32_t)i};
     while (n > p->collections_capacity / 4 * 3)
         p->collections_capacity *= 2;
     java_map_order(entries, n, p->collections_capacity);
     for (size_t i = 0; i < n; i++) {
-        const struct capture *c = p->touched[entries[i].index];
-        counts[i] = (struct collection_count){c->collection, c->events};
+        const struct tally *t = p->touched[entries[i].index];
+        counts[i] = (struct collection_count){t->collection, t->events};
     }
     return n;
 }
@@ -138,7 +139,8 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
         p->source.last_commit = c->lsn;
     if (!wants_prefix(p->config, c->prefix))
         return true;
-    struct order_counter *counter = c->transactional ? pipeline_counter(p, &p->logical) : NULL;
+    struct order_counter *counter =
+        c->transactional ? pipeline_counter(p, tallies_get(p->tallies, "message")) : NULL;
     struct order order = {.lsn = c->lsn};
     if (counter)
         order = (struct order){counter->xid, c->lsn, ++counter->total, ++*counter->collection};

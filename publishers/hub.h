@@ -86,6 +86,10 @@ void hub_publish(struct hub *h, int source, const struct hub_change *change);
  * wait for it. */
 void hub_position(struct hub *h, int source, lsn_t lsn, int64_t lag_ms);
 
+/* True while a snapshot of this source waits, or will wait, for the stream to reach its insert position: the
+ * stream should ask the server where it stands, every 100 ms or so, and tell hub_position. */
+bool hub_waits(struct hub *h, int source);
+
 /* ---- the reader thread (one for all sources, or one each) ---- */
 
 struct hub_request {

@@ -203,6 +203,18 @@ void hub_rows_fail(struct hub *h, uint64_t request, const char *text, bool retry
     request_release(h, request, REQUEST_FAILED, text, retry);
 }
 
+bool hub_waits(struct hub *h, int source)
+{
+    struct request *r;
+    pthread_mutex_lock(&h->mutex);
+    TAILQ_FOREACH(r, &h->requests, link)
+    if (r->source->number == source && r->visibility && !r->cancelled &&
+        r->source->position_in < r->visibility->wait_lsn)
+        break;
+    pthread_mutex_unlock(&h->mutex);
+    return r;
+}
+
 /* ---- the web thread ---- */
 
 void request_new(struct sub *sub)
@@ -280,10 +292,12 @@ static void snapshot_ready(struct sub *sub, struct visibility *v)
     sub_start(sub, t->first);
 }
 
-static void snapshot_end(struct sub *sub, struct request *r)
+static void snapshot_end(struct hub *h, struct sub *sub, struct request *r)
 {
+    pthread_mutex_lock(&h->mutex);
     struct visibility *v = r->visibility;
-    r->visibility = NULL; /* the reader has released the request */
+    r->visibility = NULL;
+    pthread_mutex_unlock(&h->mutex);
     request_drop(sub);
     if (visibility_lost(v, sub->channel->table)) {
         free(v);
@@ -315,7 +329,7 @@ void snapshot_turn(struct sub *sub)
     else if (!empty)
         session_want(sub->session);
     else if (state == REQUEST_ENDED && stream_passed(sub, v))
-        snapshot_end(sub, r);
+        snapshot_end(h, sub, r);
 }
 
 void requests_turn(struct hub *h)

@@ -366,6 +366,14 @@ static void closing(struct session *s, const struct frame *f, int64_t now_ms)
     s->closed = true;
 }
 
+static void gather(struct session *s, const struct frame *f)
+{
+    gather_rows(s, f);
+    gather_control(s, f);
+    gather_changes(s, f);
+}
+
+/* Before a shutdown comes what is there: after it the server may not have it any more. */
 bool session_gather(struct session *s, struct buf *out, int64_t now_ms)
 {
     struct frame f = {out, out->len};
@@ -374,13 +382,12 @@ bool session_gather(struct session *s, struct buf *out, int64_t now_ms)
     s->wanted = true; /* what comes up meanwhile is taken in this turn or the next */
     s->wanted_ms = now_ms;
     gather_control(s, &f);
-    if (s->code) {
+    if (!s->code || s->code == CLOSE_SHUTDOWN)
+        gather(s, &f);
+    if (s->code && (s->code != CLOSE_SHUTDOWN || !sub_next(s))) {
         closing(s, &f, now_ms);
         return false;
     }
-    gather_rows(s, &f);
-    gather_control(s, &f);
-    gather_changes(s, &f);
     if (s->heartbeat_due)
         heartbeat(s, &f, now_ms);
     s->wanted = s->control.len > 0 || sub_next(s) || s->code || (LIST_FIRST(&s->subs) && frame_full(&f));

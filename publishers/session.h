@@ -37,7 +37,8 @@ void session_close(struct session *s);
 /* A text message of the client, of at most SESSION_MESSAGE_MAX bytes. */
 void session_receive(struct session *s, struct slice text, int64_t now_ms);
 
-/* Queues `closing` behind which nothing follows. The first code stays. */
+/* Queues `closing` behind which nothing follows; with CLOSE_SHUTDOWN it comes behind the changes that wait.
+ * The first code stays. */
 void session_end(struct session *s, enum close_code code, const char *reason);
 
 /* Appends the next frame: messages separated by newlines, about 32 KiB (a single message may be larger),

@@ -185,8 +185,10 @@ static bool drained(struct web *w, int64_t *until)
     if (!w->draining) {
         w->draining = true;
         *until = clock_mono_ms() + DRAIN_MS;
-        if (w->hub)
+        if (w->hub) {
+            hub_turn(w->hub);
             hub_end_sessions(w->hub, CLOSE_SHUTDOWN, "the server is shutting down");
+        }
     }
     return w->n_sockets == 0 || clock_mono_ms() >= *until;
 }

@@ -1,5 +1,5 @@
 """One Kafka broker (KRaft) on free loopback ports, its jars fetched by Maven once, and kcat to look into it."""
-import hashlib, json, os, shutil, subprocess
+import hashlib, json, os, re, shutil, subprocess
 
 from process import CACHE, Process, at_exit, free_port, temp_dir, wait_until
 
@@ -102,25 +102,46 @@ class Kafka:
         return {t["topic"]: len(t["partitions"]) for t in json.loads(done.stdout)["topics"] if not t["topic"].startswith("__")
                 or t["topic"].startswith("__debezium")}
 
-    def consume(self, topic, committed=True):
-        """All that a topic holds, in partition and offset order: dicts of key, value (texts or None), headers (list of
-        pairs), partition, offset, ts. A topic that does not exist holds nothing."""
-        if topic not in self.topics():
-            return []
-        level = "read_committed" if committed else "read_uncommitted"
-        done = self._kcat("-C", "-e", "-q", "-J", "-t", topic, "-X", f"isolation.level={level}")
+    def ends(self, topic):
+        """The end offset of each partition."""
+        parts = self.topics().get(topic, 0)
+        done = self._kcat("-Q", *(arg for p in range(parts) for arg in ("-t", f"{topic}:{p}:-1")))
         if done.returncode:
             raise RuntimeError(f"kcat: {done.stderr.decode(errors='replace').strip()}")
-        raw = [json.loads(line) for line in done.stdout.decode(errors="surrogateescape").split("\n") if line]
-        got = [{"key": m.get("key"), "value": m.get("payload"), "headers": list(zip(m["headers"][::2], m["headers"][1::2]))
-                if m.get("headers") else [], "partition": m["partition"], "offset": m["offset"], "ts": m.get("ts")} for m in raw]
-        return sorted(got, key=lambda m: (m["partition"], m["offset"]))
+        return {int(p): int(end) for p, end in re.findall(rb"\[(\d+)\] offset (\d+)", done.stdout)}
+
+    def consume(self, topic, committed=True):
+        """All that a topic holds now, in partition and offset order: dicts of key, value (texts or None), headers (list of
+        pairs), partition, offset, ts. A topic that does not exist holds nothing. It ends under a steady writer too."""
+        if topic not in self.topics():
+            return []
+        return sorted(self._read(topic, committed, self.ends(topic)), key=lambda m: (m["partition"], m["offset"]))
+
+    def _read(self, topic, committed, ends):
+        level = "read_committed" if committed else "read_uncommitted"
+        left = {p: end for p, end in ends.items() if end}  # a partition is done at its end, or when kcat finds nothing more
+        argv = ["kcat", "-b", self.bootstrap, "-C", "-e", "-q", "-u", "-J", "-t", topic, "-X", f"isolation.level={level}",
+                "-X", "fetch.wait.max.ms=20"]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="surrogateescape") as kcat:
+            for line in kcat.stdout:
+                m = json.loads(line)
+                pairs = m.get("headers") or []
+                if m["offset"] < ends.get(m["partition"], 0):
+                    yield {"key": m.get("key"), "value": m.get("payload"), "headers": list(zip(pairs[::2], pairs[1::2])),
+                           "partition": m["partition"], "offset": m["offset"], "ts": m.get("ts")}
+                if m["offset"] + 1 >= left.get(m["partition"], 0):
+                    left.pop(m["partition"], None)
+                if not left:
+                    kcat.kill()
+                    return
+            if kcat.wait():
+                raise RuntimeError(f"kcat: {kcat.stderr.read().strip()}")
 
     def consume_bytes(self, topic):
         """As consume, with key and value as bytes (or None) and no headers: for Avro and other binary formats."""
         if topic not in self.topics():
             return []
-        raw, at, got = self._kcat("-C", "-e", "-q", "-t", topic, "-f", "%p %o %T %K %S\n%k%s").stdout, 0, []
+        raw, at, got = self._kcat("-C", "-e", "-q", "-X", "fetch.wait.max.ms=20", "-t", topic, "-f", "%p %o %T %K %S\n%k%s").stdout, 0, []
         while at < len(raw):
             end = raw.index(b"\n", at)
             partition, offset, ts, key_size, size = map(int, raw[at:end].split())

@@ -1,5 +1,5 @@
 """Child processes that never outlive us: each in a group of its own, ended by its id."""
-import atexit, contextlib, ctypes, os, pwd, shutil, signal, socket, subprocess, tempfile, threading, time
+import atexit, contextlib, ctypes, os, pwd, random, shutil, signal, socket, subprocess, tempfile, threading, time
 
 CACHE = os.environ.get("WALWIRE_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "walwire")
@@ -28,9 +28,12 @@ def wait_until(fn, timeout=30, what=None, every=0.05):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the system gives to outgoing connections: a server that is down for a while must find its own
+    free again, and a client that keeps trying to reach such a port may by chance connect from it to itself."""
+    while True:
+        port = random.randrange(10000, 32000)
+        if not port_taken(port):
+            return port
 
 
 def port_taken(port):

@@ -112,7 +112,8 @@ class Walwire:
         """Running, and its slot in use. `spec` is the connector as from connector()."""
         self.wait_running(spec["name"], timeout)
         slot = spec["config"]["slot.name"]
-        return wait_until(lambda: postgres.streaming(slot), timeout, f"slot {slot} to be in use", every=0.1)
+        return wait_until(lambda: self.wait_running(spec["name"]) and postgres.streaming(slot), timeout, f"slot {slot} to be in use",
+                          every=0.1)
 
     def log(self):
         with open(self.log_path, errors="replace") as f:

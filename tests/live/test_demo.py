@@ -1,7 +1,7 @@
 """`make demo` as a visitor meets it: one command, a link, changes that keep coming, and nothing left after Ctrl-C."""
 import glob, os, re, signal, sys, urllib.request
 
-from services import BINARY, ROOT, Process, WebSocket, at_exit, free_port, temp_dir, wait_until
+from services import BINARY, ROOT, Closed, Process, WebSocket, at_exit, free_port, temp_dir, wait_until
 
 DEMO = os.path.join(ROOT, "tools", "demo")
 
@@ -47,11 +47,23 @@ def test_the_link_shows_changes_that_keep_coming(ctx):
     assert link == f"http://127.0.0.1:{demo.ws}"
     with urllib.request.urlopen(link, timeout=5) as page:
         assert "walwire" in page.read().decode().lower()
-    with WebSocket(f"ws://127.0.0.1:{demo.ws}/ws") as ws:
-        ws.send({"type": "subscribe", "id": 1, "table": "public.orders", "snapshot": True})
+    with wait_until(lambda: subscribed(demo), 10, "a subscription") as ws:
         assert ws.recv_type(("ready", "error"))["type"] == "ready"
         for _ in range(3):
             assert ws.recv_type("change", 20)["op"] in "cud"
+
+
+def subscribed(demo):
+    """A connection with a subscription; as any client it comes back while the server says "not yet" (4013)."""
+    ws = WebSocket(f"ws://127.0.0.1:{demo.ws}/ws")
+    try:
+        ws.send({"type": "subscribe", "id": 1, "table": "public.orders", "snapshot": True})
+        assert ws.recv_type(("subscribed", "error"))["type"] == "subscribed"
+        return ws
+    except Closed as e:
+        ws.sock.close()
+        assert e.code == 4013, e
+        return None
 
 
 def test_ctrl_c_leaves_nothing_and_a_second_start_works(ctx):

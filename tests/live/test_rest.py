@@ -59,7 +59,7 @@ def test_the_server_and_its_plugin(ctx):
 def test_validation(ctx):
     engine = ctx.walwire(kafka=False)
     path = f"/connector-plugins/{CLASS}/config/validate"
-    good = ctx.connector(ctx.database(), name="x")["config"]
+    good = {"name": "x", **ctx.connector(ctx.database())["config"]}
     assert engine.rest("PUT", path, good)[1]["error_count"] == 0
     code, answer = engine.rest("PUT", path, {**good, "snapshot.mode": "sometimes", "database.password": PASSWORD})
     wrong = {c["value"]["name"]: c["value"]["errors"] for c in answer["configs"] if c["value"]["errors"]}

@@ -53,7 +53,9 @@ START_TEST(ready_waits_for_the_stream)
     pthread_join(r.thread, NULL);
     publish(items, 'c', 300, 59, 1); /* seen: must not come again */
     expect_nothing(c);
+    ck_assert(hub_waits(hub, source));
     hub_position(hub, source, 400, 0);
+    ck_assert(!hub_waits(hub, source));
     expect(expect_type(c, "ready"), "pos", pos_text(400, 0));
     publish(items, 'c', 400, 60, 2);
     expect_change(c, 'c', 2);

@@ -108,15 +108,20 @@ START_TEST(requests_are_limited)
 }
 END_TEST
 
-START_TEST(shutdown_is_announced)
+START_TEST(shutdown_is_announced_behind_what_waits)
 {
     struct client *c = live();
+    for (int i = 0; i < 1000; i++) /* more than one frame */
+        publish(items, 'c', 200 + (lsn_t)i, 5, i);
+    hub_turn(hub);
     hub_end_sessions(hub, CLOSE_SHUTDOWN, "bye");
-    publish(items, 'c', 200, 5, 1);
-    expect(expect_type(c, "heartbeat"), "pos", pos_text(200, 0)); /* the change itself did not go out */
+    for (int i = 0; i < 1000; i++)
+        expect_change(c, 'c', i);
+    expect(expect_type(c, "heartbeat"), "pos", pos_text(1199, 1));
     struct json_object *message = expect_type(c, "closing");
     expect(message, "code", "4001");
     expect(message, "reason", "\"bye\"");
+    publish(items, 'c', 2000, 5, 1);
     expect_nothing(c);
     ck_assert_int_eq(session_closed(c->session), 4001);
     client_free(c);
@@ -162,7 +167,7 @@ int main(void)
     tcase_add_test(tcase, clients_that_do_not_read_are_cut);
     tcase_add_loop_test(tcase, bad_requests_are_answered, 0, sizeof(REFUSED) / sizeof(*REFUSED));
     tcase_add_test(tcase, requests_are_limited);
-    tcase_add_test(tcase, shutdown_is_announced);
+    tcase_add_test(tcase, shutdown_is_announced_behind_what_waits);
     tcase_add_test(tcase, a_removed_connector_says_so);
     tcase_add_test(tcase, sessions_follow_one_connector);
     suite_add_tcase(suite, tcase);
