@@ -47,8 +47,8 @@ static int64_t interval_micros(const struct interval *iv)
 }
 
 /* The seconds as BigDecimal.valueOf(double) cut to nine digits has them: where the double lies below the
- * decimal, one nanosecond less. */
-static char *put_seconds(char *out, int64_t us)
+ * decimal, one nanosecond less. With the S behind them. */
+static int put_seconds(char *out, size_t room, int64_t us)
 {
     double have = seconds_of(us), want = (double)us / 1e6;
     int64_t ns = us * 1000;
@@ -60,8 +60,8 @@ static char *put_seconds(char *out, int64_t us)
     while (n > 0 && fraction[n - 1] == '0')
         n--;
     fraction[n] = 0;
-    return out + sprintf(out, "%s%lld%s%s", ns < 0 ? "-" : "", (long long)(size / 1000000000), n ? "." : "",
-                         fraction);
+    return snprintf(out, room, "%s%lld%s%sS", ns < 0 ? "-" : "", (long long)(size / 1000000000), n ? "." : "",
+                    fraction);
 }
 
 static struct slice interval_iso(const struct interval *iv, char out[ISO_MOST])
@@ -69,9 +69,8 @@ static struct slice interval_iso(const struct interval *iv, char out[ISO_MOST])
     int n =
         snprintf(out, ISO_MOST, "P%lldY%lldM%lldDT%lldH%lldM", (long long)iv->years, (long long)iv->months,
                  (long long)iv->days, (long long)iv->hours, (long long)iv->minutes);
-    char *end = put_seconds(out + n, iv->us);
-    *end++ = 'S';
-    return (struct slice){out, (size_t)(end - out)};
+    n += put_seconds(out + n, ISO_MOST - (size_t)n, iv->us);
+    return (struct slice){out, (size_t)n};
 }
 
 static bool bad_text(struct err *e)

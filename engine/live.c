@@ -61,7 +61,7 @@ void live_position(struct live *l, lsn_t lsn, int64_t commit_us)
 
 bool live_wants_position(const struct live *l)
 {
-    return live_rows_waiting(l->rows);
+    return hub_waits(l->hub, l->source);
 }
 
 void live_tables(struct live *l, PGconn *conn, const struct tables *tables, struct types *types)

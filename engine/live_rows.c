@@ -25,7 +25,7 @@ struct live_rows {
     const struct config *config;
     int source, wake_fd;
     pthread_t thread;
-    atomic_bool stop, waiting;
+    atomic_bool stop;
 };
 
 /* ---- visibility ---- */
@@ -49,7 +49,7 @@ static struct hub_visibility parse_visibility(const PGresult *res, uint64_t **li
     return v;
 }
 
-/* The hub waits here for the stream; the pipeline, told by the flag, asks the server where it stands. */
+/* The hub waits here for the stream; the pipeline, woken, asks the server where it stands (hub_waits). */
 static enum hub_verdict begin_rows(struct live_rows *r, PGconn *conn, uint64_t request, struct err *e)
 {
     if (!pg_run(conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
@@ -60,31 +60,39 @@ static enum hub_verdict begin_rows(struct live_rows *r, PGconn *conn, uint64_t r
     uint64_t *list;
     struct hub_visibility v = parse_visibility(res, &list);
     PQclear(res);
-    atomic_store(&r->waiting, true);
     wake_signal(r->wake_fd);
     enum hub_verdict verdict = hub_rows_begin(r->hub, request, &v);
-    atomic_store(&r->waiting, false);
     free(list);
     return verdict;
 }
 
 /* ---- rows ---- */
 
+static char *quoted_table(PGconn *conn, const char *name, struct err *e)
+{
+    PGresult *res = pg_query(conn, e, SQL_TABLE_BY_NAME, 1, &name);
+    char *table = res && PQntuples(res) ? xstrdup(PQgetvalue(res, 0, 0)) : NULL;
+    if (res && !table)
+        err_set(e, ERR_CONFIG, "table %s is gone", name);
+    PQclear(res);
+    return table;
+}
+
 static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct err *e)
 {
-    const char *dot = strchr(q->table, '.');
-    char *schema = xstrndup(q->table, dot ? (size_t)(dot - q->table) : 0);
+    char *table = quoted_table(conn, q->table, e);
+    if (!table)
+        return false;
     struct buf sql = BUF_EMPTY;
     BUF_LIT(&sql, "DECLARE walwire_rows NO SCROLL CURSOR FOR SELECT ");
     for (size_t i = 0; i < q->n_columns; i++) {
         buf_str(&sql, i ? ", " : "");
         pg_ident(&sql, q->columns[i]);
     }
-    BUF_LIT(&sql, " FROM ");
-    pg_table(&sql, schema, dot ? dot + 1 : q->table);
+    buf_printf(&sql, " FROM %s", table);
     bool ok = pg_run(conn, e, sql.ptr);
     buf_free(&sql);
-    free(schema);
+    free(table);
     return ok;
 }
 
@@ -141,6 +149,15 @@ static bool send_rows(struct live_rows *r, PGconn *conn, const struct hub_reques
     return ok;
 }
 
+/* The stream reaches the WAL position that the rows belong to only when that WAL is flushed, which on a quiet
+ * server may take long: a commit of our own flushes it. A standby cannot, and need not. */
+static void flush_wal(PGconn *conn)
+{
+    struct err ignored = {0};
+    if (pg_run(conn, &ignored, "ROLLBACK") && pg_run(conn, &ignored, "BEGIN"))
+        (void)(pg_run(conn, &ignored, "SELECT txid_current()") && pg_run(conn, &ignored, "COMMIT"));
+}
+
 static bool serve(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
 {
     enum hub_verdict verdict = HUB_AGAIN;
@@ -152,6 +169,8 @@ static bool serve(struct live_rows *r, PGconn *conn, const struct hub_request *q
     }
     if (ok && verdict == HUB_GO)
         ok = send_rows(r, conn, q, types, e);
+    if (ok)
+        flush_wal(conn);
     types_free(types);
     return ok;
 }
@@ -202,9 +221,4 @@ void live_rows_free(struct live_rows *r)
     atomic_store(&r->stop, true);
     pthread_join(r->thread, NULL);
     free(r);
-}
-
-bool live_rows_waiting(const struct live_rows *r)
-{
-    return atomic_load(&((struct live_rows *)r)->waiting);
 }

@@ -8,6 +8,5 @@
 struct live_rows;
 struct live_rows *live_rows_new(struct hub *hub, int source, const struct config *config, int wake_fd);
 void live_rows_free(struct live_rows *r);
-bool live_rows_waiting(const struct live_rows *r); /* a snapshot waits for the stream's position */
 
 #endif

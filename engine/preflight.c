@@ -82,7 +82,7 @@ static void preflight_kafka(struct preflight *c)
     if (kafka && kafka_client_reach(kafka, KAFKA_TIMEOUT_MS, &e))
         preflight_say(c, PREFLIGHT_OK, "Kafka answers at %s", servers);
     else
-        preflight_say(c, PREFLIGHT_FAIL, "Kafka: %s", e.text);
+        preflight_say(c, PREFLIGHT_FAIL, "%s", e.text);
     if (kafka)
         rd_kafka_destroy(kafka);
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 
 #define IDLE_MS      1000 /* the longest sleep */
+#define ASK_MS       100  /* while a browser waits for the stream to reach a position */
 #define FINISH_TX_MS 5000 /* a stop waits so long for the open transaction's end */
 
 /* ---- records beside the rows ---- */
@@ -277,6 +278,8 @@ static int sleep_ms(const struct pipeline *p)
     int most = p->config->offset_flush_ms < IDLE_MS ? p->config->offset_flush_ms : IDLE_MS;
     int beat = p->config->heartbeat_interval_ms;
     most = beat > 0 && beat < most ? beat : most;
+    if (p->live && live_wants_position(p->live))
+        most = ASK_MS;
     return most < 10 ? 10 : most;
 }
 
@@ -295,7 +298,7 @@ static bool stream_round(struct pipeline *p, struct err *e)
     if (!p->sink_type->poll(p->sink, e) || !checkpoint_tick(p, false, e) || !heartbeat(p, e))
         return false;
     tell_status(p);
-    if (p->live && live_wants_position(p->live))
+    if (!b && p->live && live_wants_position(p->live))
         link_ask(p->link);
     if (!b)
         wait_for_work(p);

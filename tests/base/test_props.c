@@ -10,7 +10,7 @@ static char dir[50], path[100];
 
 static void file_write(struct slice content)
 {
-    strcpy(dir, "/tmp/walwire-props-XXXXXX");
+    snprintf(dir, sizeof dir, "/tmp/walwire-props-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/secrets", dir);
     FILE *file = fopen(path, "w");

@@ -63,5 +63,5 @@ START_TEST(what_cannot_be_meant_is_refused)
 }
 END_TEST
 
-SUITE_MAIN("selection", without_a_setting_the_tables_key_counts, an_entry_that_matches_gives_its_columns_in_its_order,
-           what_cannot_be_meant_is_refused)
+SUITE_MAIN("selection", without_a_setting_the_tables_key_counts,
+           an_entry_that_matches_gives_its_columns_in_its_order, what_cannot_be_meant_is_refused)

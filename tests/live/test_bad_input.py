@@ -65,6 +65,13 @@ def nothing_written(ctx, spec, offsets="connect-offsets"):
     assert [k for k in ctx.kafka.offsets_of(offsets) if name in (k or "")] == []
 
 
+def old_slot(server, db, spec):
+    """A slot that was there before, with something to read; returns its row, which must stay as it is."""
+    slot = spec["config"]["slot.name"]
+    server.psql(f"select pg_create_logical_replication_slot('{slot}', 'pgoutput'); insert into orders values (9, 'unread')", db)
+    return server.slot(slot)
+
+
 def refused(files, *phrases):
     """`walwire serve` ends with an exit code and one line that has these words."""
     done = run("serve", *files)
@@ -79,10 +86,13 @@ def refused(files, *phrases):
 
 def test_wrong_password(ctx):
     server = guarded()
-    spec = spec_of(ctx, shop_of(server), server, **{"database.user": "keeper", "database.password": PASSWORD + "-wrong"})
+    db = shop_of(server)
+    spec = spec_of(ctx, db, server, **{"database.user": "keeper", "database.password": PASSWORD + "-wrong"})
+    before = old_slot(server, db, spec)
     fails(ctx.walwire(), spec, "password authentication failed", "check database.user and database.password")
-    assert server.slot(spec["config"]["slot.name"]) is None
+    assert server.slot(spec["config"]["slot.name"]) == before
     nothing_written(ctx, spec)
+    server.drop_database(db)
 
 
 def test_unresolvable_host(ctx):
@@ -191,8 +201,9 @@ def test_a_missing_option_is_named(ctx):
 def test_table_list_that_matches_nothing(ctx):
     db = ctx.database(SHOP)
     spec = spec_of(ctx, db, **{"table.include.list": "orders"})  # without its schema, as is often tried first
+    before = old_slot(ctx.postgres, db, spec)
     fails(ctx.walwire(), spec, "no table matches", "table.include.list", "schema.table")
-    assert ctx.postgres.slot(spec["config"]["slot.name"]) is None
+    assert ctx.postgres.slot(spec["config"]["slot.name"]) == before
     nothing_written(ctx, spec)
 
 
@@ -209,7 +220,8 @@ def test_broken_files(ctx):
 # ---- Kafka ----
 
 def test_kafka_down_at_start(ctx):
-    """FAILED with the address, and the server has no slot of it: nothing is read that could not be written."""
+    """FAILED with the address; no slot is made and the one that is there stays where it is: nothing is read that could not be
+    written."""
     class Down:
         bootstrap = f"127.0.0.1:{free_port()}"
     db = ctx.database(SHOP)
@@ -217,6 +229,10 @@ def test_kafka_down_at_start(ctx):
     fails(ctx.walwire(kafka=Down), spec, f"Kafka at {Down.bootstrap} is not reachable", "start it or correct bootstrap.servers")
     assert ctx.postgres.slot(spec["config"]["slot.name"]) is None
     assert ctx.postgres.psql("select count(*) from pg_publication", db) == "0"
+    before = old_slot(ctx.postgres, db, spec)
+    assert ctx.engines[0].rest("POST", f"/connectors/{spec['name']}/restart")[0] == 204
+    wait_until(lambda: len(lines_with(ctx.engines[0].log(), "ERROR", "is not reachable")) == 2, 20, "the second failure")
+    assert ctx.postgres.slot(spec["config"]["slot.name"]) == before
 
 
 # ---- checkpoints ----

@@ -166,22 +166,14 @@ def test_a_limit_that_may_cost_the_slot(ctx):
 
 def test_a_transaction_that_the_slot_waits_for(ctx):
     db = ctx.database(TABLES)
-    psql = subprocess.Popen([os.path.join(ctx.postgres.bin, "psql"), "-qX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL, text=True)
+    gid = f"it's {db}"
+    quoted = gid.replace("'", "''")
+    ctx.postgres.psql(f"begin; insert into users values (1); prepare transaction '{quoted}'", db)
     try:
-        psql.stdin.write("begin; insert into users values (1);\n")
-        psql.stdin.flush()
-        wait_until(lambda: ctx.postgres.psql("select count(*) from pg_stat_activity where backend_xid is not null and state = 'idle in transaction'"
-                                             f" and datname = '{db}'") == "1", 10, "the transaction")
-        spec = ctx.connector(db)
-        waits = [f for f in check(ctx, spec) if "creating the slot will wait for" in f[1]]
-        assert waits and all(f[0] == "warn" for f in waits), waits
-        for finding in waits:
-            mend(ctx.postgres, db, finding)
-        wait_until(lambda: not check(ctx, spec).bad(), 10, "the transaction to be gone", every=0.2)
+        mended(ctx, ctx.connector(db), "warn", "creating the slot will wait for", f"prepared transaction {gid}")
     finally:
-        psql.kill()
-        psql.wait(10)
+        if ctx.postgres.psql(f"select 1 from pg_prepared_xacts where database = '{db}'"):
+            ctx.postgres.psql(f"rollback prepared '{quoted}'", db)
 
 
 # ---- the role ----
@@ -296,7 +288,9 @@ def test_kafka_that_is_not_there(ctx):
         bootstrap = f"127.0.0.1:{free_port()}"
     spec = ctx.connector(ctx.database(TABLES))
     found = check(ctx, spec, "--worker", ctx.walwire(kafka=Down, start=False).files[0])
-    assert found.about(f"Kafka at {Down.bootstrap} is not reachable", "start it or correct bootstrap.servers")[0] == "FAIL"
+    bad = found.bad()
+    assert [f[0] for f in bad] == ["FAIL", "FAIL"] and bad[1][1].startswith("stored positions: "), found
+    assert bad[0][1].startswith(f"Kafka at {Down.bootstrap} is not reachable: ") and "start it or correct bootstrap.servers" in bad[0][1], bad
 
 
 def test_a_checkpoint_file_that_cannot_be(ctx):

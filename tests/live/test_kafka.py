@@ -1,8 +1,9 @@
 """End to end to a real Kafka: what is in the tables is in the topics, in order, and nothing is acknowledged before that."""
-import json, subprocess, threading, time
+import json, subprocess, time
 
 from fold import SLIM, body, events, fold, table, wait_folded
 from services import wait_until
+from writer import Writer
 
 ITEMS = "create table items(id int primary key, v int, note text);"
 
@@ -39,49 +40,28 @@ def wait_events(ctx, spec, name, count, timeout=30):
 
 # Nothing is consumed while a writer is steady: kcat stops at the end of a topic, and such a topic has none.
 
-def in_background(fn, *args):
-    thread = threading.Thread(target=fn, args=args)
-    thread.start()
-    return thread
-
-
 # ---- snapshot, then stream ----
 
-WRITER = """
-do $$
-declare i bigint := 0; id_ int;
-begin
-  while not (select stop from control) loop
-    i := i + 1;
-    id_ := 1 + (i * 7919 + {seed} * 104729) % 30000;
+CHANGES = """
+    n := 1 + (i * 7919 + seed * 104729) % 30000;
     case i % 4
-      when 0 then insert into items values (100000000 * {seed} + i, i, 'new');
-      when 1 then update items set v = v + 1 where id = id_;
-      when 2 then delete from items where id = id_;
-      else update items set note = 'w{seed}-' || i where id between id_ and id_ + 5;
-    end case;
-    commit;
-    perform pg_sleep(0.001);
-  end loop;
-end $$"""
+      when 0 then insert into items values (100000000 * seed + i, i, 'new');
+      when 1 then update items set v = v + 1 where id = n;
+      when 2 then delete from items where id = n;
+      else update items set note = seed || '-' || i where id between n and n + 5;
+    end case;"""
 
 
 def test_snapshot_and_stream_meet_exactly(ctx):
     """Three writers change the table before, while and after it is read: folded by key the topic is the table, each key's
     rows come in the order of their versions, and no change is told twice."""
-    db = ctx.database(ITEMS + "create table control(stop bool); insert into control values (false);"
-                      "insert into items select i, 0, repeat('x', 300) from generate_series(1, 30000) i;")
-    writers = [in_background(ctx.postgres.psql, WRITER.format(seed=n), db) for n in (1, 2, 3)]
-    try:
+    db = ctx.database(ITEMS + "insert into items select i, 0, repeat('x', 300) from generate_series(1, 30000) i;")
+    with Writer(ctx.postgres, db, CHANGES, seeds=(1, 2, 3)):
         spec = ctx.connector(db, table__include__list="public.items")
         engine = ctx.walwire(spec, **SLIM)
         engine.wait_streaming(spec, ctx.postgres)
         began = confirmed(ctx, spec)
         wait_until(lambda: confirmed(ctx, spec) > began, 30, "changes after the snapshot")
-    finally:
-        ctx.postgres.psql("update control set stop = true", db)
-        for w in writers:
-            w.join()
     told = wait_folded(ctx, spec, db, "items", timeout=40)
     read = ops(told).rstrip("cud")
     assert set(read) == {"r"}, "a change came before the snapshot's last row"
@@ -440,22 +420,17 @@ def test_sigterm_ends_within_ten_seconds_even_without_kafka(ctx):
 
 def test_a_clean_restart_tells_nothing_twice(ctx):
     """SIGTERM three times under a steady writer: exit code 0 within ten seconds, and each row once, in order."""
-    db = ctx.database(ITEMS + "create table control(stop bool); insert into control values (false);")
+    db = ctx.database(ITEMS)
     spec = ctx.connector(db, table__include__list="public.items")
     engine = ctx.walwire(spec, **SLIM)
     engine.wait_streaming(spec, ctx.postgres)
-    writer = in_background(ctx.postgres.psql, "do $$ declare i int := 0; begin while not (select stop from control) loop i := i + 1; "
-                           "insert into items values (i, i, 'n'); commit; perform pg_sleep(0.0005); end loop; end $$", db)
-    try:
-        for n in range(1, 4):
+    with Writer(ctx.postgres, db, "insert into items values (i, i, 'n');", pause=0.0005):
+        for _ in range(3):
             began = confirmed(ctx, spec)
             wait_until(lambda: confirmed(ctx, spec) > began, 30, "changes to be on their way")
             start = time.monotonic()
             assert engine.sigterm() == 0 and time.monotonic() - start < 10
             engine.start()
-    finally:
-        ctx.postgres.psql("update control set stop = true", db)
-        writer.join()
     told = wait_folded(ctx, spec, db, "items")
     assert [e["key"]["id"] for e in told] == list(range(1, len(table(ctx.postgres, db, "items")) + 1))
     assert fold(told) == table(ctx.postgres, db, "items")

@@ -1,11 +1,11 @@
 """kill -9 at any moment and a start after it: every committed row is in Kafka, in order for each key."""
-import random, subprocess, threading
+import random, subprocess
 
 from fold import SLIM, difference, fold, table, wait_folded
 from services import wait_until
+from writer import Writer
 
 TABLES = """
-create table control(stop bool); insert into control values (false);
 create table small(id int primary key, v bigint, note text);
 create table moving(id bigint primary key, v bigint);
 create table wide(id int primary key, v bigint, pad text);
@@ -15,12 +15,7 @@ create sequence version;
 """
 
 # Every change takes a higher version, so that each key's rows show in which order they were committed.
-WRITER = """
-do $$
-declare i bigint := 0;
-begin
-  while not (select stop from control) loop
-    i := i + 1;
+CHANGES = """
     update small set v = nextval('version'), note = 'w' || i where id = 1 + (i * 7919) % 200;
     case i % 5
       when 0 then delete from small where id = 1 + (i * 104729) % 200;
@@ -28,18 +23,12 @@ begin
       when 2 then update moving set id = 1000 + i, v = nextval('version') where id = (select min(id) from moving);
       else null;
     end case;
-    commit;
     if i % 40 = 0 then
       insert into wide select k, nextval('version'), repeat('p', 100) from generate_series(1, 1000) k
         on conflict (id) do update set v = excluded.v;
-      commit;
     elsif i % 90 = 7 then
       delete from wide where id % 3 = 0;
-      commit;
-    end if;
-    perform pg_sleep(0.002);
-  end loop;
-end $$"""
+    end if;"""
 
 
 def check_order(told, boundaries):
@@ -86,9 +75,7 @@ def test_kill_9_loses_nothing_and_keeps_the_order(ctx):
     spec = ctx.connector(db, table__include__list="public.(small|moving|wide)")
     engine = ctx.walwire(spec, **SLIM)
     engine.wait_streaming(spec, ctx.postgres)
-    writer = threading.Thread(target=ctx.postgres.psql, args=(WRITER, db))
-    writer.start()
-    try:
+    with Writer(ctx.postgres, db, CHANGES):
         for _ in range(8):
             version = int(ctx.postgres.psql("select last_value from version", db)) + chance.randrange(2000)
             wait_until(lambda: int(ctx.postgres.psql("select last_value from version", db)) > version, 30, every=0.01)
@@ -97,9 +84,6 @@ def test_kill_9_loses_nothing_and_keeps_the_order(ctx):
             wait_until(lambda: not ctx.postgres.streaming(slot), 20, "the server to notice")
             engine.start()
             engine.wait_streaming(spec, ctx.postgres)
-    finally:
-        ctx.postgres.psql("update control set stop = true", db)
-        writer.join()
     for name in ("small", "moving", "wide"):
         told = wait_folded(ctx, spec, db, name, timeout=40)
         check_order(told, 8)

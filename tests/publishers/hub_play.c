@@ -209,8 +209,9 @@ static void *reader_run(void *ctx)
     struct hub_request request;
     if (!hub_request_take(hub, source, 10000, &request))
         return NULL;
-    for (size_t i = 0; i < request.n_columns; i++)
-        strcat(strcat(r->columns, i ? "," : ""), request.columns[i]);
+    for (size_t i = 0, at = 0; i < request.n_columns; i++)
+        at += (size_t)snprintf(r->columns + at, sizeof(r->columns) - at, "%s%s", i ? "," : "",
+                               request.columns[i]);
     bool wanted = reader_begin(r, request.id);
     for (; wanted && r->done < r->times; __atomic_add_fetch(&r->done, wanted, __ATOMIC_RELAXED))
         wanted = hub_rows(hub, request.id, slice_of(r->rows), 1);

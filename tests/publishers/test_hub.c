@@ -340,7 +340,7 @@ START_TEST(heartbeats_carry_the_position)
     char last[40] = "";
     int sent = -1;
     for (; c->read < c->n && strcmp(text_of(message = c->got[c->read++], "type"), "\"change\"") == 0; sent++)
-        strcpy(last, text_of(message, "pos"));
+        snprintf(last, sizeof(last), "%s", text_of(message, "pos"));
     expect(message, "type", "\"heartbeat\"");
     ck_assert_str_ge(text_of(message, "pos"), last);
     expect_change(c, 'c', sent + 1);
