@@ -26,8 +26,9 @@ struct type_modes {
     enum interval_mode interval;
     enum hstore_mode hstore;
     enum binary_mode binary;
-    int money_digits;         /* money.fraction.digits, preset 2 */
-    bool snapshot;         /* rows of a snapshot: Debezium reads some types there that it does not read in the stream */
+    int money_digits; /* money.fraction.digits, preset 2 */
+    bool snapshot; /* rows of a snapshot: Debezium reads some types there that it does not read in the stream
+                    */
     bool include_unknown;     /* include.unknown.datatypes */
     struct slice placeholder; /* unavailable.value.placeholder, decoded */
 };
