@@ -5,11 +5,13 @@
 #include "fake_connector.h"
 #include "suite.h"
 
+static struct props *props; /* must outlive the workers */
+
 static struct worker *new_worker(void)
 {
-    static struct props *props;
     struct err e = {0};
-    props = props_new();
+    if (!props)
+        props = props_new();
     struct worker *w = worker_new(props, NULL, NULL, &e);
     ck_assert_msg(w != NULL, "%s", e.text);
     return w;

@@ -39,6 +39,7 @@ class Walwire:
                     "offset.storage.replication.factor": "1" if kafka else None,
                     "offset.storage.file.filename": None if kafka else os.path.join(self.dir, "offsets"),
                     "offset.flush.interval.ms": "200", "listeners": self.base, "websocket.listeners": self.web,
+                    "web.dir": os.path.join(ROOT, "web"),
                     **{k.replace("__", "."): v for k, v in worker.items()}}
         self.files = [self._write("worker.properties", "".join(f"{k}={v}\n" for k, v in settings.items() if v is not None))]
         self.connectors = list(connectors)
