@@ -54,12 +54,22 @@ char *buf_take(struct buf *b)
 
 void buf_u64(struct buf *b, uint64_t n)
 {
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
+    for (; n >= 100; n /= 100) {
+        at -= 2;
+        memcpy(digits + at, pairs + n % 100 * 2, 2);
+    }
+    if (n >= 10) {
+        at -= 2;
+        memcpy(digits + at, pairs + n * 2, 2);
+    } else {
+        digits[--at] = (char)('0' + n);
+    }
     buf_append(b, digits + at, sizeof digits - at);
 }
 

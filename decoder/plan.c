@@ -275,14 +275,38 @@ static void write_order(struct buf *b, const struct order *o)
     buf_char(b, '}');
 }
 
+/* The digits at [from, to) of the buffer again, and three more. */
+static void write_finer(struct buf *b, size_t from, size_t to, unsigned part)
+{
+    char *at = buf_room(b, to - from + 3);
+    memcpy(at, b->ptr + from, to - from);
+    at += to - from;
+    at[0] = (char)('0' + part / 100);
+    at[1] = (char)('0' + part / 10 % 10);
+    at[2] = (char)('0' + part % 10);
+    buf_added(b, to - from + 3);
+}
+
+/* One instant three times: microseconds are the milliseconds' digits and three more, nanoseconds those and
+ * three more. */
 static void write_times(struct buf *b, int64_t ts_ns)
 {
     BUF_LIT(b, ",\"ts_ms\":");
+    size_t from = b->len;
     buf_i64(b, ts_ns / 1000000);
+    size_t to = b->len;
     BUF_LIT(b, ",\"ts_us\":");
-    buf_i64(b, ts_ns / 1000);
+    if (ts_ns < 1000000) { /* no digits to build on */
+        buf_i64(b, ts_ns / 1000);
+        BUF_LIT(b, ",\"ts_ns\":");
+        buf_i64(b, ts_ns);
+        return;
+    }
+    size_t us = b->len;
+    write_finer(b, from, to, (unsigned)(ts_ns / 1000 % 1000));
+    to = b->len;
     BUF_LIT(b, ",\"ts_ns\":");
-    buf_i64(b, ts_ns);
+    write_finer(b, us, to, (unsigned)(ts_ns % 1000));
 }
 
 static bool has_label(const struct type *type, struct slice label)

@@ -10,12 +10,14 @@
 #include <json-c/json.h>
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define REST_PRESET "http://127.0.0.1:8083"
-#define PAGE_PRESET "http://127.0.0.1:8000"
+#define REST_PRESET  "http://127.0.0.1:8083"
+#define PAGE_PRESET  "http://127.0.0.1:8000"
+#define STOP_SECONDS 9 /* a stop is done within ten */
 
 struct server {
     struct props *worker_props;
@@ -186,6 +188,15 @@ static void server_close(struct server *s)
     props_free(s->worker_props);
 }
 
+/* Kafka or PostgreSQL does not answer. What is not delivered was not acknowledged, so the next start sends
+ * it. */
+static void stop_now(int sig)
+{
+    static const char text[] = "walwire: stopped without waiting any longer for Kafka and PostgreSQL\n";
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(0);
+}
+
 int command_serve(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
@@ -202,6 +213,8 @@ int command_serve(int argc, char **argv)
         log_info("walwire %s is up", WALWIRE_VERSION);
         command_wait_signal(-1);
         log_info("stopping");
+        signal(SIGALRM, stop_now);
+        alarm(STOP_SECONDS);
     }
     server_close(&s);
     return ok ? 0 : command_fail(&e);

@@ -25,8 +25,8 @@
 
 struct link {
     PGconn *conn;
-    struct ring *ring;
-    int wake_fd; /* ours: acknowledge, ask, stop */
+    struct ring *ring, *spare; /* batches to the pipeline, and back from it */
+    int wake_fd;               /* ours: acknowledge, ask, stop */
     int status_interval_ms;
     pthread_t thread;
     atomic_ullong flushed, received;
@@ -158,6 +158,12 @@ static void wait_for_work(struct link *l, bool full, int64_t due_ms)
         wake_clear(ring_space_fd(l->ring));
 }
 
+static struct batch *batch_new(struct link *l)
+{
+    struct batch *b = ring_pop(l->spare);
+    return b ? b : xcalloc(1, sizeof *b);
+}
+
 /* Hands the batch over; false while the ring is full. */
 static bool hand_over(struct link *l, struct batch **b)
 {
@@ -165,7 +171,7 @@ static bool hand_over(struct link *l, struct batch **b)
         return true;
     if (!ring_push(l->ring, *b))
         return false;
-    *b = xcalloc(1, sizeof **b); /* the other one is the pipeline's now */
+    *b = batch_new(l); /* the other one is the pipeline's now */
     return true;
 }
 
@@ -199,7 +205,7 @@ static void *link_run(void *arg)
 {
     struct link *l = arg;
     struct err e = {0};
-    struct batch *b = xcalloc(1, sizeof *b);
+    struct batch *b = batch_new(l);
     int64_t due_ms = 0;
     lsn_t told = 0;
     while (!atomic_load(&l->stop) && link_round(l, &b, &due_ms, &told, &e))
@@ -286,6 +292,7 @@ struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e
     struct link *l = xcalloc(1, sizeof *l);
     l->conn = conn;
     l->ring = ring_new(RING_BATCHES, o->wake_fd);
+    l->spare = ring_new(RING_BATCHES, -1);
     l->wake_fd = wake_new();
     l->status_interval_ms = o->status_interval_ms;
     PQsetNoticeReceiver(conn, on_notice, l);
@@ -296,6 +303,13 @@ struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e
 struct batch *link_take(struct link *l)
 {
     return ring_pop(l->ring);
+}
+
+void link_return(struct link *l, struct batch *b)
+{
+    buf_reset(&b->bytes);
+    if (b->last || b->bytes.cap > 2 * BATCH_BYTES || !ring_push(l->spare, b))
+        batch_free(b);
 }
 
 void link_acknowledge(struct link *l, lsn_t flushed)
@@ -332,7 +346,10 @@ void link_close(struct link *l)
     PQfinish(l->conn);
     for (struct batch *b; (b = ring_pop(l->ring));)
         batch_free(b);
+    for (struct batch *b; (b = ring_pop(l->spare));)
+        batch_free(b);
     ring_free(l->ring);
+    ring_free(l->spare);
     close(l->wake_fd);
     free(l);
 }

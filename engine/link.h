@@ -36,7 +36,9 @@ struct link;
 /* Starts replication on the connection (taken over, also on failure) and the thread. NULL: *e; ERR_RETRY when
  * the slot is in use. */
 struct link *link_open(PGconn *replication, const struct link_options *options, struct err *e);
-struct batch *link_take(struct link *l);              /* the next batch, caller frees; NULL: none yet */
+/* The next batch; NULL: none yet. To be given back, so that its memory is used again. */
+struct batch *link_take(struct link *l);
+void link_return(struct link *l, struct batch *b);
 void link_acknowledge(struct link *l, lsn_t flushed); /* durable up to here; never goes back */
 void link_ask(struct link *l);                        /* asks the server for a keepalive now */
 lsn_t link_received(const struct link *l);

@@ -253,7 +253,7 @@ static bool on_batch(struct pipeline *p, struct batch *b, struct err *e)
         *e = b->end;
         ok = false;
     }
-    batch_free(b);
+    link_return(p->link, b);
     return ok;
 }
 

@@ -15,8 +15,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { OPEN_TIMEOUT_MS = 5000, CREATE_TIMEOUT_MS = 10000, MOST_KEY_SHOWN = 80 };
+enum {
+    ANNOUNCE_TRIES = 20,
+    ANNOUNCE_WAIT_US = 5000,
+    ANNOUNCE_TIMEOUT_MS = 500,
+    OPEN_TIMEOUT_MS = 5000,
+    CREATE_TIMEOUT_MS = 10000,
+    MOST_KEY_SHOWN = 80
+};
 
 /* What hangs on a topic; the sink has a list of them, because a closed sink must leave no handle behind. */
 struct handle {
@@ -72,13 +80,34 @@ static bool handle_open(struct sink *s, struct handle *h)
            kafka_error_set(&s->failed, rd_kafka_last_error(), NULL, "Kafka topic %s", h->topic->name);
 }
 
+/* librdkafka asks for a topic that it does not know only once a second: asking here makes the broker create
+ * it, and tells its leader, within milliseconds. Best effort: without an answer the first message waits for
+ * that second. */
+static void announce(struct sink *s, struct handle *h)
+{
+    for (int i = 0; i < ANNOUNCE_TRIES; i++) {
+        const struct rd_kafka_metadata *m;
+        if (rd_kafka_metadata(s->rk, 0, h->rkt, &m, ANNOUNCE_TIMEOUT_MS))
+            return;
+        bool there = m->topic_cnt == 1 && !m->topics[0].err && m->topics[0].partition_cnt > 0;
+        rd_kafka_metadata_destroy(m);
+        if (there)
+            return;
+        usleep(ANNOUNCE_WAIT_US);
+    }
+}
+
 /* The first message of a topic. */
 static enum sink_result topic_first(struct sink *s, struct topic *topic, struct err *e)
 {
     const struct kafka_topic_shape *shape = kafka_topics_shape(s->topics, topic->name);
     struct handle *h = handle_new(s, topic);
-    if (!shape)
-        return handle_open(s, h) ? SINK_OK : (sink_failed(s, e), SINK_FAIL);
+    if (!shape) {
+        if (!handle_open(s, h))
+            return sink_failed(s, e), SINK_FAIL;
+        announce(s, h);
+        return SINK_OK;
+    }
     if (kafka_topic_ask(s->rk, s->reports, topic->name, shape, CREATE_TIMEOUT_MS, &s->failed))
         return SINK_FULL;
     return sink_failed(s, e), SINK_FAIL;

@@ -297,8 +297,10 @@ static const struct preset {
       {"linger.ms", "1"},
       {"batch.size", "1000000"},
       {"batch.num.messages", "100000"},
-      {"queue.buffering.max.messages", "500000"},
-      {"queue.buffering.max.kbytes", "65536"},
+      /* Enough to keep a broker busy; more costs memory and the processor's caches (docs/why/performance.md).
+       */
+      {"queue.buffering.max.messages", "20000"},
+      {"queue.buffering.max.kbytes", "16384"},
       {"message.max.bytes", "1048576"},
 };
 
