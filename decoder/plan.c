@@ -404,7 +404,7 @@ static bool struct_value(struct plan *p, const struct field *fields, size_t n, c
     return true;
 }
 
-static struct value order_value(const struct order *o, struct arena *a)
+struct value order_value(const struct order *o, struct arena *a)
 {
     if (!o)
         return value_null();

@@ -74,6 +74,7 @@ const struct schema *plan_value_schema(const struct plan *p);
 uint64_t plan_failures(const struct plan *p);
 const char *plan_last_failure(const struct plan *p);
 
-extern const struct schema order_schema; /* event.block */
+extern const struct schema order_schema;                              /* event.block */
+struct value order_value(const struct order *order, struct arena *a); /* NULL order: null */
 
 #endif

@@ -141,15 +141,6 @@ static struct value content_value(struct slice content, enum binary_mode mode, s
     return v;
 }
 
-static struct value order_value(const struct order *o, struct arena *a)
-{
-    if (!o)
-        return value_null();
-    const struct value all[] = {text(arena_printf(a, "%u:%llu", o->xid, (unsigned long long)o->lsn)),
-                                value_int(o->total), value_int(o->collection)};
-    return list(a, all, COUNT_OF(all));
-}
-
 void record_message(struct buf *key, struct buf *value, const struct record_style *style,
                     const struct change *change, const struct source *source, const struct order *order,
                     int64_t ts_ms, struct arena *a)

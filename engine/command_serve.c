@@ -1,13 +1,13 @@
 /* command_serve.c - the server: hub, offsets, worker, web, until a signal. */
 #include "api.h"
 #include "command.h"
+#include "config.h"
 #include "log.h"
 #include "offsets.h"
 #include "web.h"
 #include "worker.h"
 #include "xmalloc.h"
 
-#include <json-c/json.h>
 #include <libgen.h>
 #include <limits.h>
 #include <signal.h>
@@ -17,7 +17,8 @@
 
 #define REST_PRESET  "http://127.0.0.1:8083"
 #define PAGE_PRESET  "http://127.0.0.1:8000"
-#define STOP_SECONDS 9 /* a stop is done within ten */
+#define HEARTBEAT_MS 2000 /* how often browsers hear of position and lag */
+#define STOP_SECONDS 9    /* a stop is done within ten */
 
 struct server {
     struct props *worker_props;
@@ -99,43 +100,20 @@ static struct props *read_worker(const char *path, struct err *e)
 
 /* ---- connectors of the command line ---- */
 
-/* {"name":..,"config":{..}} as for POST, or the configuration alone. */
-static struct props *connector_props(json_object *root, const char **name, struct err *e)
-{
-    json_object *config = root, *member;
-    if (json_object_object_get_ex(root, "config", &member) && json_object_is_type(member, json_type_object))
-        config = member;
-    *name = json_object_object_get_ex(root, "name", &member) ? json_object_get_string(member) : NULL;
-    if (!*name) {
-        err_set(e, ERR_CONFIG, "no \"name\" member");
-        return NULL;
-    }
-    struct props *p = props_new();
-    if (props_read_json(p, slice_of(json_object_to_json_string(config)), e))
-        return p;
-    props_free(p);
-    return NULL;
-}
-
 static bool add_connector(struct server *s, const char *path, struct err *e)
 {
-    json_object *root = json_object_from_file(path);
-    if (!root || !json_object_is_type(root, json_type_object)) {
-        json_object_put(root);
-        return err_set(e, ERR_CONFIG, "%s: not readable as a JSON object", path);
-    }
-    const char *name;
-    struct props *p = connector_props(root, &name, e);
+    char *name = NULL;
+    struct props *p = config_load(path, &name, e);
     bool ok = p != NULL;
     if (ok) {
         enum worker_result result = worker_add(s->worker, name, p, STATE_RUNNING, e);
         if (result == WORKER_EXISTS)
             err_set(e, ERR_CONFIG, "connector %s is given twice", name);
-        ok = result == WORKER_OK;
+        ok = result == WORKER_OK || err_prefix(e, "%s", path);
     }
     props_free(p);
-    json_object_put(root);
-    return ok || err_prefix(e, "%s", path);
+    free(name);
+    return ok;
 }
 
 /* ---- life ---- */
@@ -166,7 +144,7 @@ static bool server_open(struct server *s, int n, char **connectors, struct err *
     if (!apply_log(s->worker_props, e) || !(s->offsets = offsets_open(s->worker_props, e)))
         return false;
     if (*listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET))
-        s->hub = hub_new(&(struct hub_options){0});
+        s->hub = hub_new(&(struct hub_options){.heartbeat_ms = HEARTBEAT_MS});
     if (!(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)) || !open_web(s, e))
         return false;
     for (int i = 0; i < n; i++)
