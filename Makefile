@@ -5,9 +5,10 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 TESTS  ?=
+BENCH  ?=
 FUZZ_SECONDS ?= 30
 
-.PHONY: all demo test check unit lint format fuzz bench asan tsan install clean help
+.PHONY: all demo test check unit lint format fuzz bench bench-quick asan tsan install clean help
 
 all:
 	@tools/install build
@@ -45,8 +46,11 @@ fuzz:
 
 bench:
 	@tools/install test
-	@$(MAKE) --no-print-directory all
-	@bench/run
+	@bench/run $(BENCH)
+
+bench-quick:
+	@tools/install test
+	@bench/quick
 
 asan:
 	@tools/install lint
@@ -54,7 +58,7 @@ asan:
 
 tsan:
 	@tools/install lint
-	@BUILD=build-tsan SANITIZE=thread tests/run unit
+	@BUILD=build-tsan SANITIZE=thread TSAN_OPTIONS="suppressions=$(CURDIR)/tests/lib/tsan.supp exitcode=66" tests/run $(or $(TESTS),unit live/test_websocket.py live/test_kill.py)
 
 install: all
 	@meson configure $(BUILD) --prefix $(abspath $(PREFIX))
@@ -66,13 +70,14 @@ clean:
 help:
 	@echo "make           build/walwire"
 	@echo "make demo      a shop in a throwaway PostgreSQL, live on http://127.0.0.1:8000; KAFKA=host:9092 also to Kafka"
-	@echo "make test      lint, unit, web, golden and live tests; TESTS=live/test_kafka.py runs some of them"
+	@echo "make test      lint, unit, bench-quick, web, golden and live tests; TESTS=live/test_kafka.py runs some of them"
 	@echo "make check     lint and unit tests only: seconds"
 	@echo "make unit      the unit tests        make lint      the shape of the code"
 	@echo "make asan      unit tests under the address and undefined-behaviour sanitizers"
-	@echo "make tsan      unit tests under the thread sanitizer"
+	@echo "make tsan      unit and some live tests under the thread sanitizer"
 	@echo "make fuzz      each fuzzer for FUZZ_SECONDS=30"
-	@echo "make bench     the benchmarks"
+	@echo "make bench     walwire beside Debezium and others, into docs/BENCHMARKS.md; half an hour; BENCH='--rows 100000 --only drain'"
+	@echo "make bench-quick  instructions a row, against the committed figures"
 	@echo "make format    clang-format in place"
 	@echo "make install   to PREFIX=/usr/local"
 	@echo "make clean     removes the build directories"
