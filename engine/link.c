@@ -148,7 +148,8 @@ static bool fill_batch(struct link *l, struct batch *b, bool *reply, struct err 
 static void wait_for_work(struct link *l, bool full, int64_t due_ms)
 {
     int64_t left = due_ms - clock_mono_ms();
-    /* While the ring is full a broken socket must not wake us again and again: sending status will find it. */
+    /* While the ring is full a broken socket must not wake us again and again: sending status will find it.
+     */
     struct pollfd fds[] = {{full ? -1 : PQsocket(l->conn), POLLIN, 0},
                            {l->wake_fd, POLLIN, 0},
                            {ring_space_fd(l->ring), full ? POLLIN : 0, 0}};

@@ -1,5 +1,5 @@
-/* tsan_threads.c - C11 threads by way of pthreads, for builds with the thread sanitizer only: gcc's runtime knows pthreads
- * alone, and librdkafka starts its threads and takes its locks through these calls. */
+/* tsan_threads.c - C11 threads by way of pthreads, for builds with the thread sanitizer only: gcc's runtime
+ * knows pthreads alone, and librdkafka starts its threads and takes its locks through these calls. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -20,7 +20,10 @@ static void *trampoline(void *arg)
 
 static int result(int code)
 {
-    return code == 0 ? thrd_success : code == EBUSY ? thrd_busy : code == ETIMEDOUT ? thrd_timedout : thrd_error;
+    return code == 0           ? thrd_success
+           : code == EBUSY     ? thrd_busy
+           : code == ETIMEDOUT ? thrd_timedout
+                               : thrd_error;
 }
 
 int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
