@@ -34,7 +34,7 @@ def to_kafka(rig, side, schemas=False, snapshot=False, backlog=None, sample=None
         usage = rig.usage(**{side: engine.process.pid})
         spec = rig.spec(side, name, backlog.db, schemas, **{"snapshot.mode": "initial" if snapshot else "no_data", **settings})
         with rig.running(engine, spec):
-            got = rig.follow(lambda: rig.topics.end(topic), backlog.rows, usage, name, lambda: healthy(engine, name))
+            got = rig.follow(lambda: rig.topics.end(topic), backlog.rows, usage, None if snapshot else name, lambda: healthy(engine, name))
             got["rows"] = settled(rig, topic, backlog.rows)
             if sample is not None:
                 sample.extend(sizes(rig, topic))
@@ -81,7 +81,7 @@ def to_nothing(rig, snapshot=False, **settings):
     with rig.engine("walwire", kafka=False) as engine:
         usage = rig.usage(walwire=engine.process.pid)
         with rig.running(engine, rig.spec("walwire", name, backlog.db, **{"snapshot.mode": "initial" if snapshot else "no_data", **settings})):
-            got = rig.follow(lambda: events(engine), backlog.rows, usage, name, lambda: healthy(engine, name))
+            got = rig.follow(lambda: events(engine), backlog.rows, usage, None if snapshot else name, lambda: healthy(engine, name))
     return {**got, **per_million(usage, backlog.rows, "walwire"), "peak_rss_mb": usage.peak["walwire"]}
 
 
@@ -154,7 +154,7 @@ def ceiling(rig, produce, schemas=False):
         rig.drop_slot(name)
         rig.topics.delete(name)
     said = json.loads(output)
-    return {"rows": said["rows"], "total_s": used["total_s"], "rows_per_s": said["rows"] / said["seconds"],
+    return {"rows": said["rows"], "total_s": used["total_s"], "rows_per_s": said["rows"] / max(said["seconds"], 1e-3),
             **per_million(usage, said["rows"], "ceiling", said["cpu_seconds"]), "peak_rss_mb": used["peak_rss_mb"]}
 
 

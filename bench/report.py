@@ -2,6 +2,7 @@
 import datetime, json, os, platform, re, statistics, subprocess
 
 from cases import CASES
+from pace import WARM
 from peers import BROKER_HEAP, CONNECT_HEAP, POSTGRES, ROOT, WORKER, version
 from release import compiler
 
@@ -18,6 +19,8 @@ NAMES = {
     ("load", "websocket"): "walwire to WebSocket", ("replay", "plain"): "without schemas", ("replay", "schemas"): "with schemas",
     ("idle", "debezium"): "Kafka Connect with Debezium",
 }
+
+OURS = ("walwire", "stream", "null", "websocket")
 
 # A column: heading, the number's name, how it is written, and whether more is better (for the ratio to walwire).
 COLUMNS = [
@@ -166,7 +169,7 @@ def settings(options):
         "worker of both": ", ".join(f"{k}={v}" for k, v in WORKER.items()),
         "producer": f"compression.type={options.compression} on both sides" if options.compression else
                     "each side's defaults: Kafka Connect does not compress, walwire (and the ceiling) uses lz4",
-        "walwire": ", ".join(options.walwire) or "defaults", "latency": f"{options.tx:,} transactions in each round, after {100} that do not count"}
+        "walwire": ", ".join(options.walwire) or "defaults", "latency": f"{options.tx:,} transactions in each round, after {WARM} that do not count"}
 
 
 def table(rows):
@@ -186,6 +189,8 @@ def cell(found, write):
 def case_table(name, sides):
     """One line a side, with walwire's ratio to each other side."""
     used = [c for c in COLUMNS if any(c[1] in s for s in sides.values())]
+    if not used:
+        return "Every run failed."
     main = used[0]
     mine = sides.get("walwire", {}).get(main[1]) if len(sides) > 1 else None
     rows = [["", *(c[0] for c in used), *(["walwire is"] if mine else [])]]
@@ -197,7 +202,7 @@ def case_table(name, sides):
 
 
 def ratio(mine, other, more, side):
-    if side == "walwire" or not other or not mine["median"] or not other["median"]:
+    if side in OURS or not other or not mine["median"] or not other["median"]:
         return ""
     n = mine["median"] / other["median"] if more else other["median"] / mine["median"]
     return f"{n:.2f} times " + ("as fast" if more else "better")

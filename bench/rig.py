@@ -155,7 +155,8 @@ class Rig:
                 first = (now, n)
             usage.sample()
             if now - look > 0.1:
-                self.watch_walsender(usage, slot)
+                if slot:
+                    self.watch_walsender(usage, slot)
                 if now - look > 2:
                     check()
                     look = now

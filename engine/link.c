@@ -187,6 +187,7 @@ static bool link_round(struct link *l, struct batch **b, int64_t *due_ms, lsn_t 
     if (l->notice[0])
         return err_set(e, ERR_CONFIG, "%s", l->notice);
     size_t got = (*b)->bytes.len - before;
+    bool more = (*b)->bytes.len >= BATCH_BYTES; /* libpq may hold more, of which the socket knows nothing */
     bool full = !hand_over(l, b);
     bool ask = atomic_exchange(&l->ask, false);
     lsn_t flushed = atomic_load(&l->flushed);
@@ -196,10 +197,10 @@ static bool link_round(struct link *l, struct batch **b, int64_t *due_ms, lsn_t 
         *told = flushed;
         *due_ms = clock_mono_ms() + l->status_interval_ms;
     }
-    if (!full && got >= BUSY_BYTES)
-        usleep(NAP_US);
-    else
+    if (full || (!more && got < BUSY_BYTES))
         wait_for_work(l, full, *due_ms);
+    else if (!more)
+        usleep(NAP_US);
     return true;
 }
 

@@ -35,7 +35,7 @@ static void wait_for_sink(struct pipeline *p)
 
 bool pipeline_put(struct pipeline *p, const struct message *message, struct err *e)
 {
-    for (;;) {
+    for (bool polled = false;; polled = !polled) {
         switch (p->sink_type->put(p->sink, message, e)) {
         case SINK_OK:
             p->bytes += message->key.len + message->value.len;
@@ -47,7 +47,8 @@ bool pipeline_put(struct pipeline *p, const struct message *message, struct err 
                 return false;
             if (pipeline_stopping(p))
                 return err_set(e, ERR_RETRY, "stopped while Kafka took no more records");
-            wait_for_sink(p);
+            if (polled) /* the reports just taken have made no room */
+                wait_for_sink(p);
         }
     }
 }
