@@ -28,6 +28,8 @@ struct live_table {
     struct slice *row, *old; /* scratch of live_change */
     size_t *offsets;
     struct buf bytes;
+    lsn_t asked; /* the transaction that `follows` is for */
+    bool follows;
 };
 
 struct live *live_new(struct hub *hub, const struct config *config, int wake_fd)
@@ -195,8 +197,21 @@ static void publish(struct live_table *t, const struct change *c, char op, uint3
     hub_publish(t->live->hub, t->live->source, &change);
 }
 
+static bool is_followed(struct live_table *t, const struct change *c)
+{
+    if (c->tx->commit_lsn != t->asked) {
+        t->asked = c->tx->commit_lsn;
+        t->follows = hub_follows(t->live->hub, t->handle, t->asked, c->tx->xid);
+    }
+    return t->follows;
+}
+
 void live_change(struct live_table *t, const struct change *c, uint32_t *ordinal, bool key_changed)
 {
+    if (!is_followed(t, c)) {
+        *ordinal += key_changed ? 2 : 1;
+        return;
+    }
     bool row = c->op != OP_TRUNCATE && c->after, old = c->op != OP_TRUNCATE && c->before;
     size_t *row_offsets = t->offsets, *old_offsets = t->offsets + t->n + 1;
     buf_reset(&t->bytes);

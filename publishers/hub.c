@@ -81,6 +81,7 @@ void hub_free(struct hub *h)
     for (size_t i = 0; i < h->n_sources; i++) {
         free(h->sources[i]->name);
         free(h->sources[i]->epoch);
+        free(h->sources[i]->epoch_in);
         free(h->sources[i]);
     }
     free(h->sources);
@@ -135,8 +136,24 @@ static void inbox_put(struct hub *h, struct note *n, size_t bytes)
     *h->inbox_end = n;
     h->inbox_end = &n->next;
     h->inbox_bytes += bytes;
-    if (h->attended || h->inbox_bytes > h->options.window_bytes / 4)
+    if (h->attended || h->inbox_bytes > h->options.window_bytes / UNREAD_PART / 2)
         hub_wake_locked(h);
+}
+
+/* With the mutex held: another history. What passed by in the former one does not count, and who was there is
+ * expected back. */
+static void tables_renew(struct hub *h, const struct source *s)
+{
+    size_t at = 0;
+    struct slice key;
+    void *value;
+    while (map_next(h->tables, &at, &key, &value)) {
+        struct hub_table *t = value;
+        if (t->source == s) {
+            t->unfollowed = false;
+            t->passed = (struct gone){0};
+        }
+    }
 }
 
 static void epoch_put(struct hub *h, int source, enum note_kind kind, const char *epoch, lsn_t start)
@@ -149,6 +166,11 @@ static void epoch_put(struct hub *h, int source, enum note_kind kind, const char
     n->source = h->sources[source];
     n->reached = n->source->position_in;
     n->source->position_in = 0;
+    if (!epoch || !n->source->epoch_in || strcmp(epoch, n->source->epoch_in) != 0) {
+        tables_renew(h, n->source);
+        free(n->source->epoch_in);
+        n->source->epoch_in = epoch ? xstrdup(epoch) : NULL;
+    }
     inbox_put(h, &n->note, 0);
     pthread_mutex_unlock(&h->mutex);
 }
@@ -260,6 +282,17 @@ static void inbox_shrink(struct hub *h)
         *at = e->note.next;
         free(e);
     }
+}
+
+bool hub_follows(struct hub *h, const struct hub_table *table, lsn_t commit_lsn, uint32_t xid)
+{
+    struct hub_table *t = (struct hub_table *)table;
+    pthread_mutex_lock(&h->mutex);
+    bool follows = !t->unfollowed;
+    if (!follows)
+        gone_note(&t->passed, (struct pos){commit_lsn, UINT32_MAX}, xid);
+    pthread_mutex_unlock(&h->mutex);
+    return follows;
 }
 
 void hub_publish(struct hub *h, int source, const struct hub_change *change)

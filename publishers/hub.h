@@ -77,6 +77,11 @@ struct hub_change {
     const struct slice *row, *old;
 };
 
+/* To be asked once for each transaction's changes of a table, before the first is written as JSON. false:
+ * nobody reads the table, its changes in this transaction need not be published, and the hub knows that they
+ * went by. */
+bool hub_follows(struct hub *h, const struct hub_table *table, lsn_t commit_lsn, uint32_t xid);
+
 /* Copies the change; takes the hub's mutex for a moment. Changes of a source come in order of (commit_lsn,
  * ordinal). */
 void hub_publish(struct hub *h, int source, const struct hub_change *change);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "clock.h"
 #include "json.h"
 #include "xmalloc.h"
 
@@ -39,6 +40,7 @@ void channel_leave(struct hub *h, struct channel *c)
     if (--c->members > 0)
         return;
     LIST_REMOVE(c, in_table);
+    c->table->left_ms = clock_mono_ms();
     h->stats.channels--;
     free((void *)c->key.columns);
     free(c);

@@ -293,6 +293,8 @@ static void wish_grant(struct wish *w)
 {
     struct sub *sub = sub_new(w->session, w->id, wish_channel(w));
     struct pos now = source_pos(w->table->source);
+    if (pos_compare(now, w->table->floor) < 0)
+        now = w->table->floor; /* of a transaction that is passing by */
     if (w->resume) {
         sub->after = w->from;
         subscribed(w, sub, "resume", w->from);
@@ -301,6 +303,7 @@ static void wish_grant(struct wish *w)
         subscribed(w, sub, "snapshot", now);
         request_new(sub);
     } else {
+        sub->after = now;
         subscribed(w, sub, "live", now);
         sub_start(sub, NULL);
     }
@@ -327,6 +330,7 @@ static void take_subscribe(struct session *s, struct json_object *message)
     json_object_object_foreach(message, name, value) if (!wish_member(&w, name, value)) return;
     if (!find_table(&w) || !find_columns(&w) || !id_is_free(&w))
         return;
+    table_follow(s->hub, w.table);
     const char *obstacle = w.resume ? resume_obstacle(&w) : NULL;
     if (obstacle)
         refuse_resume(&w, obstacle);

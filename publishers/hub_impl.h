@@ -17,7 +17,9 @@
 #include <sys/queue.h>
 
 enum {
-    EVICTED_KEPT = 64,  /* transactions remembered behind the window, for each table */
+    GONE_KEPT = 64,     /* transactions remembered behind the window, for each table */
+    UNREAD_PART = 16,   /* this part of the window is for tables that nobody reads */
+    LEFT_MS = 60000,    /* so long a table counts as read after its last subscription went */
     POS_TEXT = 24,      /* characters of a position */
     COLUMNS_MAX = 1664, /* PostgreSQL's own limit of a target list; tables have at most 1600 */
 };
@@ -98,6 +100,7 @@ struct source {
     int number;
     char *name;
     /* guarded by the mutex */
+    char *epoch_in;
     lsn_t position_in;
     int64_t lag_in;
     struct pos dropped_in; /* the newest change that the inbox had no room for */
@@ -111,20 +114,29 @@ struct source {
     int64_t lag_ms;
 };
 
+/* Changes that nobody can read any more. */
+struct gone {
+    struct pos upto; /* the newest of them */
+    uint32_t xids[GONE_KEPT];
+    size_t n_xids; /* ever */
+};
+
 struct hub_table {
     struct source *source;
     char *name;
     size_t width; /* columns of the newest shape: the source's thread's */
+    /* guarded by the mutex */
+    bool unfollowed;    /* its changes are not published */
+    struct gone passed; /* those that went by meanwhile, in this epoch */
     /* the web thread's */
     struct hub_table *next; /* in the hub's list */
     bool known;             /* it has a shape */
     struct shape shape;
     struct entry *first, *last;
-    struct pos floor;   /* changes up to here are gone, or had another shape */
-    bool reshaped;      /* that is why */
-    struct pos evicted; /* the newest that the window dropped */
-    uint32_t evicted_xids[EVICTED_KEPT];
-    size_t n_evicted; /* ever */
+    struct pos floor; /* changes up to here are gone, or had another shape */
+    bool reshaped;    /* that is why */
+    struct gone gone; /* dropped by the window, or passed */
+    int64_t left_ms;  /* when its last subscription went; 0: never had one */
     struct sub_list idle, busy;
     LIST_HEAD(, channel) channels;
 };
@@ -269,6 +281,9 @@ struct pos source_pos(const struct source *s); /* everything up to here was publ
 /* hub_log.c */
 void log_add(struct hub *h, struct entry *e);
 void log_evict(struct hub *h);
+void gone_note(struct gone *g, struct pos pos, uint32_t xid);
+void table_follow(struct hub *h, struct hub_table *t); /* from the next transaction on */
+void table_forget(struct hub *h, struct hub_table *t); /* another history: nothing of it is here */
 void log_drop_table(struct hub *h, const struct hub_table *t);
 void log_drop_source(struct hub *h, const struct source *s);
 void log_free(struct hub *h);

@@ -4,6 +4,8 @@
  * (sub_lost), because a table may have thousands of them. */
 #include "hub_impl.h"
 
+#include "clock.h"
+
 #include <stdlib.h>
 
 static void wake_idle(struct hub_table *t, struct entry *e)
@@ -40,25 +42,87 @@ static void entry_free(struct hub *h, struct entry *e)
     free(e);
 }
 
-static void evict_note(struct hub_table *t, const struct entry *e)
+void gone_note(struct gone *g, struct pos pos, uint32_t xid)
 {
-    t->evicted = t->floor = e->pos;
-    t->reshaped = false;
-    if (t->n_evicted == 0 || t->evicted_xids[(t->n_evicted - 1) % EVICTED_KEPT] != e->xid)
-        t->evicted_xids[t->n_evicted++ % EVICTED_KEPT] = e->xid;
+    if (pos_compare(g->upto, pos) < 0)
+        g->upto = pos;
+    if (g->n_xids == 0 || g->xids[(g->n_xids - 1) % GONE_KEPT] != xid)
+        g->xids[g->n_xids++ % GONE_KEPT] = xid;
 }
 
+static void floor_raise(struct hub_table *t, struct pos to)
+{
+    if (pos_compare(t->floor, to) >= 0)
+        return;
+    t->floor = to;
+    t->reshaped = false;
+}
+
+/* With the mutex held. */
+static void passed_take(struct hub_table *t)
+{
+    const struct gone *p = &t->passed;
+    for (size_t i = p->n_xids > GONE_KEPT ? p->n_xids - GONE_KEPT : 0; i < p->n_xids; i++)
+        gone_note(&t->gone, p->upto, p->xids[i % GONE_KEPT]);
+    floor_raise(t, p->upto);
+}
+
+void table_follow(struct hub *h, struct hub_table *t)
+{
+    pthread_mutex_lock(&h->mutex);
+    if (t->unfollowed)
+        passed_take(t);
+    t->unfollowed = false;
+    pthread_mutex_unlock(&h->mutex);
+}
+
+void table_forget(struct hub *h, struct hub_table *t)
+{
+    t->floor = (struct pos){0};
+    t->gone = (struct gone){0};
+    t->reshaped = false;
+    pthread_mutex_lock(&h->mutex);
+    passed_take(t);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+static void table_unfollow(struct hub *h, struct hub_table *t)
+{
+    pthread_mutex_lock(&h->mutex);
+    t->unfollowed = true;
+    pthread_mutex_unlock(&h->mutex);
+}
+
+static bool table_is_read(const struct hub_table *t)
+{
+    return !LIST_EMPTY(&t->channels) || (t->left_ms && clock_mono_ms() - t->left_ms < LEFT_MS);
+}
+
+static void evict_first(struct hub *h)
+{
+    struct entry *e = h->first;
+    struct hub_table *t = e->table;
+    h->first = (struct entry *)e->note.next;
+    t->first = e->next_same;
+    if (!t->first)
+        t->last = NULL;
+    gone_note(&t->gone, e->pos, e->xid);
+    floor_raise(t, e->pos);
+    entry_free(h, e);
+}
+
+/* What nobody reads is kept in a small part of the window, for those who come back after a restart; once that
+ * is full such a table is not followed until somebody asks for it. */
 void log_evict(struct hub *h)
 {
-    while (h->bytes > h->options.window_bytes && h->first != h->last) {
-        struct entry *e = h->first;
-        struct hub_table *t = e->table;
-        h->first = (struct entry *)e->note.next;
-        t->first = e->next_same;
-        if (!t->first)
-            t->last = NULL;
-        evict_note(t, e);
-        entry_free(h, e);
+    size_t most = h->options.window_bytes;
+    while (h->first != h->last && h->bytes > most / UNREAD_PART) {
+        bool read = table_is_read(h->first->table);
+        if (read && h->bytes <= most)
+            return;
+        if (!read)
+            table_unfollow(h, h->first->table);
+        evict_first(h);
     }
 }
 

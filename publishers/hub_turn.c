@@ -50,11 +50,8 @@ static void source_restart(struct hub *h, struct source *s, struct epoch_note *n
     tables_reset(h, s, reason);
     log_drop_source(h, s);
     for (struct hub_table *t = h->table_list; t; t = t->next)
-        if (t->source == s) {
-            t->floor = t->evicted = (struct pos){0};
-            t->n_evicted = 0;
-            t->reshaped = false;
-        }
+        if (t->source == s)
+            table_forget(h, t);
 }
 
 static void take_epoch(struct hub *h, struct epoch_note *n)
@@ -118,7 +115,8 @@ static void take_table(struct hub *h, struct table_note *n)
 static void take_change(struct hub *h, struct entry *e)
 {
     struct source *s = e->table->source;
-    if (!s->epoch || pos_compare(e->pos, s->last) <= 0 || e->n_columns != e->table->shape.n_columns) {
+    if (!s->epoch || pos_compare(e->pos, s->last) <= 0 || pos_compare(e->pos, e->table->floor) <= 0 ||
+        e->n_columns != e->table->shape.n_columns) {
         free(e);
         return;
     }

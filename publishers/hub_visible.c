@@ -70,11 +70,12 @@ bool visibility_in_order(const struct visibility *v, const struct hub_table *t)
 
 bool visibility_lost(const struct visibility *v, const struct hub_table *t)
 {
-    size_t kept = t->n_evicted < EVICTED_KEPT ? t->n_evicted : EVICTED_KEPT;
+    const struct gone *g = &t->gone;
+    size_t kept = g->n_xids < GONE_KEPT ? g->n_xids : GONE_KEPT;
     for (size_t i = 0; i < kept; i++)
-        if (!xid_seen(v, t->evicted_xids[i]))
+        if (!xid_seen(v, g->xids[i]))
             return true;
-    return t->evicted.lsn >= v->insert_lsn;
+    return g->upto.lsn >= v->insert_lsn;
 }
 
 struct pos visibility_pos(const struct visibility *v, const struct hub_table *t)
