@@ -2,7 +2,8 @@
  *
  * Text is escaped while it is copied, a chunk at a time: store the chunk, then look whether all of it was
  * clean. What was stored too much is overwritten by the next step, which is why blocks ask for room beyond
- * their worst case.
+ * their worst case. As Jackson does, characters above U+FFFF become two \uXXXX, in upper case: keys must
+ * have the same bytes, or they go to another partition.
  *
  * Numbers are Java's: the shortest decimal that reads back as the same number, and of those the nearest. Any
  * decimal of at most 15 digits (float: 6) survives the way through a normal double, so printing that many
@@ -20,12 +21,12 @@
 
 enum { BLOCK = 4096 };
 
-/* What follows the backslash; 0: the byte is clean; 'u': \u00XX. */
+/* What follows the backslash; 0: the byte is clean; 'u': \u00XX; 'U': the first byte of four. */
 /* clang-format off */
 static const char ESCAPES[256] = {
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'b', 't', 'n', 'u', 'f', 'r', 'u', 'u',
     'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u', 'u',
-    ['"'] = '"', ['\\'] = '\\',
+    ['"'] = '"', ['\\'] = '\\', [0xF0] = 'U', 'U', 'U', 'U', 'U',
 };
 /* clang-format on */
 
@@ -40,40 +41,68 @@ static unsigned chunk_copy(char *out, const char *in)
     __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
     __m128i marks =
         _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-    unsigned dirty = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, marks));
+    __m128i wide = _mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8((char)0xF0)), bytes);
+    unsigned dirty = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(low, marks), wide));
     return (unsigned)__builtin_ctz(dirty | 1u << CHUNK);
 }
 #else
 enum { CHUNK = 8 };
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Each term has the top bits of bytes that are low, a quote, a backslash; above the first it may be wrong. */
+/* Each term has the top bits of bytes that are low, a quote, a backslash, 0xF0 or more; above the first it
+ * may be wrong. */
 static unsigned chunk_copy(char *out, const char *in)
 {
     uint64_t word;
     memcpy(&word, in, CHUNK);
     memcpy(out, in, CHUNK);
     uint64_t quote = word ^ EACH('"'), backslash = word ^ EACH('\\');
-    uint64_t dirty =
-        ((word - EACH(0x20)) & ~word) | ((quote - EACH(1)) & ~quote) | ((backslash - EACH(1)) & ~backslash);
+    uint64_t dirty = ((word - EACH(0x20)) & ~word) | ((quote - EACH(1)) & ~quote) |
+                     ((backslash - EACH(1)) & ~backslash) | (word & word << 1 & word << 2 & word << 3);
     if (!(dirty & EACH(0x80)))
         return CHUNK;
     unsigned i = 0;
-    while (!ESCAPES[(unsigned char)in[i]])
+    while (i < CHUNK && !ESCAPES[(unsigned char)in[i]]) /* all, when it was a byte that is in no UTF-8 */
         i++;
     return i;
 }
 #endif
 
-static char *escape_put(char *out, unsigned char c)
+static char *unit_put(char *out, unsigned unit)
 {
+    static const char DIGITS[] = "0123456789ABCDEF";
+    *out++ = '\\';
+    *out++ = 'u';
+    for (int shift = 12; shift >= 0; shift -= 4)
+        *out++ = DIGITS[unit >> shift & 15];
+    return out;
+}
+
+/* Four bytes as a pair of surrogates; what is not UTF-8 stays as it is. */
+static char *pair_put(char *out, const char **at, const char *end)
+{
+    const unsigned char *in = (const unsigned char *)*at;
+    bool whole = end - *at >= 4 && (in[1] & 0xC0) == 0x80 && (in[2] & 0xC0) == 0x80 && (in[3] & 0xC0) == 0x80;
+    unsigned c = whole ? (in[0] & 7u) << 18 | (in[1] & 63u) << 12 | (in[2] & 63u) << 6 | (in[3] & 63u) : 0;
+    if (c < 0x10000 || c > 0x10FFFF) {
+        *out++ = *(*at)++;
+        return out;
+    }
+    *at += 4;
+    return unit_put(unit_put(out, 0xD800 + ((c - 0x10000) >> 10)), 0xDC00 + ((c - 0x10000) & 0x3FF));
+}
+
+static char *escape_put(char *out, const char **in, const char *end)
+{
+    unsigned char c = (unsigned char)**in;
+    if (ESCAPES[c] == 'U')
+        return pair_put(out, in, end);
+    ++*in;
+    if (ESCAPES[c] == 'u')
+        return unit_put(out, c);
     *out++ = '\\';
     *out++ = ESCAPES[c];
-    if (ESCAPES[c] != 'u')
-        return out;
-    memcpy(out, c < 0x10 ? "000" : "001", 3);
-    out[3] = "0123456789ABCDEF"[c & 15];
-    return out + 4;
+    return out;
 }
 
 static char *block_escape(char *out, const char *in, const char *end)
@@ -82,22 +111,35 @@ static char *block_escape(char *out, const char *in, const char *end)
         unsigned clean = chunk_copy(out, in);
         in += clean;
         out += clean;
-        if (clean < CHUNK)
-            out = escape_put(out, (unsigned char)*in++);
+        if (clean < CHUNK && ESCAPES[(unsigned char)*in])
+            out = escape_put(out, &in, end);
+        else if (clean < CHUNK)
+            *out++ = *in++; /* a byte that is in no UTF-8 */
     }
-    for (; in < end; in++) {
+    while (in < end) {
         if (ESCAPES[(unsigned char)*in])
-            out = escape_put(out, (unsigned char)*in);
+            out = escape_put(out, &in, end);
         else
-            *out++ = *in;
+            *out++ = *in++;
     }
     return out;
+}
+
+/* At most a block, and no character of four bytes cut in two. */
+static size_t block_length(struct slice s)
+{
+    if (s.len <= BLOCK)
+        return s.len;
+    size_t len = BLOCK;
+    while (len > BLOCK - 4 && ((unsigned char)s.ptr[len] & 0xC0) == 0x80)
+        len--;
+    return len;
 }
 
 void json_escaped(struct buf *b, struct slice s)
 {
     while (s.len) {
-        size_t len = s.len < BLOCK ? s.len : BLOCK;
+        size_t len = block_length(s);
         char *at = buf_room(b, len * 6 + CHUNK);
         buf_added(b, (size_t)(block_escape(at, s.ptr, s.ptr + len) - at));
         s = slice_cut(s, len, s.len);
@@ -108,6 +150,21 @@ void json_string(struct buf *b, struct slice s)
 {
     buf_char(b, '"');
     json_escaped(b, s);
+    buf_char(b, '"');
+}
+
+void json_text(struct buf *b, struct slice s)
+{
+    buf_char(b, '"');
+    for (size_t i = 0, n; i < s.len; i += n) {
+        bool wide = (unsigned char)s.ptr[i] >= 0xF0;
+        for (n = 1; i + n < s.len && ((unsigned char)s.ptr[i + n] >= 0xF0) == wide; n++)
+            ;
+        if (wide)
+            buf_append(b, s.ptr + i, n);
+        else
+            json_escaped(b, (struct slice){s.ptr + i, n});
+    }
     buf_char(b, '"');
 }
 

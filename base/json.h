@@ -1,13 +1,16 @@
 /* json.h - append-only JSON text on a buf; no tree (reading is json-c's).
  * Escaping is Jackson's, because Kafka Connect's JsonConverter is: \" \\ \b \f \n \r \t, other bytes below
- * 0x20 as \u00XX with upper-case hex digits, everything else raw UTF-8. */
+ * 0x20 as \u00XX with upper-case hex digits, characters above U+FFFF as a pair of \uXXXX, everything else raw
+ * UTF-8: as Jackson writes bytes. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
 #include "buf.h"
 
-void json_string(struct buf *b, struct slice s);     /* quoted and escaped */
-void json_escaped(struct buf *b, struct slice s);    /* escaped, without the quotes */
+void json_string(struct buf *b, struct slice s);  /* quoted and escaped */
+void json_escaped(struct buf *b, struct slice s); /* escaped, without the quotes */
+void json_text(struct buf *b,
+               struct slice s); /* as json_string, but all UTF-8 raw: as Jackson writes a String */
 void json_base64(struct buf *b, struct slice bytes); /* quoted standard base64 with padding */
 
 /* Java's Float.toString and Double.toString, as they are since JDK 19: the shortest decimal that reads back

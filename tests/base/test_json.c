@@ -22,10 +22,38 @@ START_TEST(escapes_are_jacksons)
 {
     string_is(SLICE("\b\t\n\f\r\"\\/"), "\"\\b\\t\\n\\f\\r\\\"\\\\/\"");
     string_is(SLICE("\0\1\x0B\x1A\x1F"), "\"\\u0000\\u0001\\u000B\\u001A\\u001F\"");
-    string_is(SLICE("\x7F caf\xC3\xA9 \xF0\x9F\x98\x80"), "\"\x7F caf\xC3\xA9 \xF0\x9F\x98\x80\"");
+    string_is(SLICE("\x7F caf\xC3\xA9 \xE2\x80\xA8 \xEF\xBF\xBF"),
+              "\"\x7F caf\xC3\xA9 \xE2\x80\xA8 \xEF\xBF\xBF\"");
+    string_is(SLICE("a\xF0\x9F\x98\x80z"), "\"a\\uD83D\\uDE00z\"");
+    string_is(SLICE("\xF0\x90\x80\x80\xF4\x8F\xBF\xBF"), "\"\\uD800\\uDC00\\uDBFF\\uDFFF\"");
+    string_is(SLICE("\xF0\x9F\x98"), "\"\xF0\x9F\x98\""); /* not UTF-8: as it is */
+    string_is(SLICE("\xFF twenty more characters"), "\"\xFF twenty more characters\"");
     string_is((struct slice){NULL, 0}, "\"\"");
 }
 END_TEST
+
+/* JSON inside a string, which is escaped once more. */
+START_TEST(text_for_a_string_keeps_its_characters)
+{
+    struct buf b = BUF_EMPTY;
+    json_text(&b, SLICE("\xF0\x9F\x98\x80 a\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\n"));
+    text_is(&b, "\"\xF0\x9F\x98\x80 a\\\"\xF0\x9F\x98\x80\xF0\x9F\x98\x80\\n\"");
+}
+END_TEST
+
+/* The code point above U+FFFF that four bytes stand for; 0: they are none. */
+static unsigned wide_char(struct slice s)
+{
+    if (s.len < 4 || (unsigned char)s.ptr[0] >> 3 != 0x1E)
+        return 0;
+    unsigned c = s.ptr[0] & 7;
+    for (size_t i = 1; i < 4; i++) {
+        if ((unsigned char)s.ptr[i] >> 6 != 2)
+            return 0;
+        c = c << 6 | (s.ptr[i] & 63);
+    }
+    return c >= 0x10000 && c <= 0x10FFFF ? c : 0;
+}
 
 /* The plainest way to escape, to compare with. */
 static void escape_plainly(struct buf *b, struct slice s)
@@ -33,7 +61,11 @@ static void escape_plainly(struct buf *b, struct slice s)
     static const char FROM[] = "\b\t\n\f\r\"\\", TO[] = "btnfr\"\\";
     for (size_t i = 0; i < s.len; i++) {
         const char *at = s.ptr[i] ? strchr(FROM, s.ptr[i]) : NULL;
-        if (at)
+        unsigned wide = wide_char(slice_cut(s, i, s.len));
+        if (wide) {
+            buf_printf(b, "\\u%04X\\u%04X", 0xD800 + ((wide - 0x10000) >> 10), 0xDC00 + (wide & 0x3FF));
+            i += 3;
+        } else if (at)
             buf_printf(b, "\\%c", TO[at - FROM]);
         else if ((unsigned char)s.ptr[i] < 0x20)
             buf_printf(b, "\\u%04X", s.ptr[i]);
@@ -79,6 +111,10 @@ START_TEST(long_texts_with_many_escapes_are_whole)
             seed = seed * 1664525 + 1013904223;
             text[i] = (char)(seed >> 24 & (len % 2 ? 0xFF : 0x1F));
         }
+        same_as_plain((struct slice){text, len});
+        for (size_t i = 0; i + 4 <= len; i += 4) /* across the ends of chunks and blocks */
+            memcpy(text + i, "\xF0\x9F\x98\x80", 4);
+        memmove(text + len % 7, text, len - 7);
         same_as_plain((struct slice){text, len});
         free(text);
     }
@@ -282,10 +318,11 @@ START_TEST(hex_is_decoded_in_either_case)
 }
 END_TEST
 
-SUITE_MAIN("json", escapes_are_jacksons, any_byte_at_any_place_is_escaped,
-           long_texts_with_many_escapes_are_whole, doubles_are_plain_from_a_thousandth_to_ten_million,
-           other_doubles_are_scientific, the_smallest_doubles_have_two_digits,
-           the_shortest_decimal_of_a_power_of_two_is_found, floats_have_their_own_shortest_digits,
-           numbers_that_json_does_not_know_are_strings, any_number_reads_back_as_itself,
-           objects_get_their_commas, base64_goes_both_ways, base64_has_two_alphabets,
-           what_is_not_base64_or_hex_is_refused_and_adds_nothing, hex_is_decoded_in_either_case)
+SUITE_MAIN("json", escapes_are_jacksons, text_for_a_string_keeps_its_characters,
+           any_byte_at_any_place_is_escaped, long_texts_with_many_escapes_are_whole,
+           doubles_are_plain_from_a_thousandth_to_ten_million, other_doubles_are_scientific,
+           the_smallest_doubles_have_two_digits, the_shortest_decimal_of_a_power_of_two_is_found,
+           floats_have_their_own_shortest_digits, numbers_that_json_does_not_know_are_strings,
+           any_number_reads_back_as_itself, objects_get_their_commas, base64_goes_both_ways,
+           base64_has_two_alphabets, what_is_not_base64_or_hex_is_refused_and_adds_nothing,
+           hex_is_decoded_in_either_case)
