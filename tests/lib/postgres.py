@@ -52,6 +52,13 @@ class Postgres:
         self.bin, self.port = server_programs(), port
         return self
 
+    def program(self, name):
+        """A client program of the server's own release, or the machine's: some packages of servers bring none."""
+        for place in (self.bin, os.path.dirname(shutil.which(name) or "")):
+            if os.path.exists(os.path.join(place, name)):
+                return os.path.join(place, name)
+        return os.path.join(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1], name)
+
     def _initdb(self):
         argv = [os.path.join(self.bin, "initdb"), "-D", self.data, "-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "-N"]
         as_user = {"user": self.account, "group": self.account, "extra_groups": []} if self.account else {}
@@ -93,7 +100,7 @@ class Postgres:
 
     def psql(self, sql, db="postgres", user=None):
         """Runs a script; returns its rows as text, columns split by `|`. The first error stops it and is raised."""
-        argv = [os.path.join(self.bin, "psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(db, user=user or self.user)]
+        argv = [self.program("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(db, user=user or self.user)]
         done = subprocess.run(argv, input=sql, capture_output=True, text=True, env={**os.environ, "PGTZ": "UTC"})
         if done.returncode:
             raise RuntimeError(f"psql: {done.stderr.strip()}")

@@ -138,7 +138,7 @@ class streaming:
         self.server = server
 
     def __enter__(self):
-        self.child = subprocess.Popen([os.path.join(self.server.bin, "pg_receivewal"), "-D", self.server.dir, "-S", "taken", "-n",
+        self.child = subprocess.Popen([self.server.program("pg_receivewal"), "-D", self.server.dir, "-S", "taken", "-n",
                                        "-d", self.server.conninfo()], stderr=subprocess.DEVNULL)
         wait_until(lambda: self.senders() == "1", 15, "the WAL sender to be taken")
 

@@ -10,7 +10,7 @@ HISTORY = ("select json_build_array(tid, bid, aid, delta, (extract(epoch from mt
 
 
 def pgbench(ctx, db, *args):
-    argv = [ctx.postgres.bin + "/pgbench", *args, "-h", ctx.postgres.host, "-p", str(ctx.postgres.port), "-U", ctx.postgres.user, db]
+    argv = [ctx.postgres.program("pgbench"), *args, "-h", ctx.postgres.host, "-p", str(ctx.postgres.port), "-U", ctx.postgres.user, db]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -36,7 +36,7 @@ def records(ctx, spec, name):
 
 
 def rows(ctx, db, select):
-    for line in lines([ctx.postgres.bin + "/psql", "-qAtX", "-d", ctx.postgres.conninfo(db), "-c", f"copy ({select}) to stdout"]):
+    for line in lines([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db), "-c", f"copy ({select}) to stdout"]):
         yield json.loads(line)
 
 
