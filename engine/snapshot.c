@@ -1,300 +1,290 @@
-/* snapshot.c - the initial snapshot: COPY of each table inside the slot's own snapshot, a row a time.
+/* snapshot.c - the initial snapshot: every row of every table, in the slot's own snapshot, each with its
+ * marker.
  *
- * COPY's text form is the form of pgoutput's values: tab between columns, newline after a row, \N for NULL,
- * backslash escapes. A row is held back until the next one is there, because the last of a table and the last
- * of all are marked. */
+ * Sessions beside the pipeline's own read the tables (scan.h) in the snapshot that the pipeline's transaction
+ * exports; it stays open until they are done. This thread encodes what they bring. The last row of a table is
+ * marked, and the last of all: a row that may be one is held until the next one is there. Of each batch that
+ * can only be its last row. */
+#include "snapshot_plan.h"
+
 #include "clock.h"
+#include "copy_text.h"
 #include "log.h"
-#include "pipeline.h"
-#include "selection.h"
+#include "readings.h"
 #include "xmalloc.h"
 
 #include <poll.h>
 #include <stdlib.h>
 
 #define PROGRESS_MS 10000
-
-/* The row that waits for its marker. */
-struct held {
-    bool full;
-    struct relation *rel; /* owned; set for the first row of a table */
-    bool first, first_of_table;
-    struct buf bytes;
-    struct cell *cells;
-    size_t cap; /* of cells */
-};
+#define WAIT_MS     1000
+#define LOOK_ROWS   1024 /* delivery reports and a wish to stop are looked for after so many rows */
 
 struct reading {
     struct pipeline *p;
-    struct type_modes modes; /* the connector's, for snapshots */
-    struct capture_settings capture;
-    struct held held, next;
-    struct relation **relations; /* of all tables read, freed at the end */
-    size_t n_relations;
+    struct snapshot_plan plan;
+    struct scan *scan;
+    struct snapshot_table *ended; /* its last row is still held: the last of all, if no other comes */
+    struct cell *cells;
+    size_t n_cells;
+    size_t items_left;
     uint64_t rows;
     int64_t told_ms;
 };
 
-/* ---- COPY text ---- */
-
-static char unescape(char c)
-{
-    switch (c) {
-    case 'b':
-        return '\b';
-    case 'f':
-        return '\f';
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    case 'v':
-        return '\v';
-    default:
-        return c;
-    }
-}
-
-/* One column's text into out, undone; returns the position behind it. */
-static const char *copy_column(const char *at, const char *end, struct buf *out)
-{
-    while (at < end && *at != '\t' && *at != '\n') {
-        const char *run = at;
-        while (at < end && *at != '\t' && *at != '\n' && *at != '\\')
-            at++;
-        buf_append(out, run, (size_t)(at - run));
-        if (at < end && *at == '\\' && at + 1 < end) {
-            buf_char(out, unescape(at[1]));
-            at += 2;
-        } else if (at < end && *at == '\\') {
-            at++;
-        }
-    }
-    return at;
-}
-
-/* Splits a COPY line into the relation's cells. The bytes hold the values one behind another; their pointers
- * are set when all are in, since the buffer may move while it grows. */
-static bool copy_row(struct slice line, size_t n_columns, struct held *h, struct err *e)
-{
-    const char *at = line.ptr, *end = line.ptr + line.len;
-    buf_reset(&h->bytes);
-    if (h->cap <= n_columns)
-        h->cells = xrealloc(h->cells, (h->cap = n_columns + 1) * sizeof *h->cells);
-    size_t n = 0;
-    for (; n < n_columns; n++) {
-        size_t from = h->bytes.len;
-        bool null = end - at >= 2 && at[0] == '\\' && at[1] == 'N' &&
-                    (end - at == 2 || at[2] == '\t' || at[2] == '\n');
-        at = null ? at + 2 : copy_column(at, end, &h->bytes);
-        h->cells[n] = (struct cell){null ? 'n' : 't', {NULL, h->bytes.len - from}};
-        bool more = at < end && *at == '\t';
-        at += more;
-        if (!more && n + 1 < n_columns)
-            break;
-    }
-    if (n != n_columns || (at < end && *at != '\n'))
-        return err_set(e, ERR_DATA, "snapshot: a COPY row has not %zu columns", n_columns);
-    size_t offset = 0;
-    for (size_t i = 0; i < n_columns; i++) {
-        h->cells[i].data.ptr = buf_view(&h->bytes).ptr + offset;
-        offset += h->cells[i].data.len;
-    }
-    return true;
-}
-
 /* ---- rows ---- */
 
-static const char *marker(const struct held *h, bool last_of_table, bool last)
-{
-    if (last)
-        return "last";
-    if (h->first)
-        return "first";
-    if (last_of_table)
-        return "last_in_data_collection";
-    return h->first_of_table ? "first_in_data_collection" : "true";
-}
-
-static bool publish_held(struct reading *r, bool last_of_table, bool last, struct err *e)
-{
-    struct held *h = &r->held;
-    if (!h->full)
-        return true;
-    r->p->source.snapshot = marker(h, last_of_table, last);
-    struct change change = {.op = OP_READ, .lsn = r->p->source.lsn, .relation = h->rel, .after = h->cells};
-    h->full = false;
-    r->rows++;
-    return pipeline_row(r->p, &change, h->rel, e);
-}
-
-static bool on_row(struct reading *r, struct slice line, struct relation *rel, bool first_of_table,
-                   struct err *e)
-{
-    if (!copy_row(line, rel->n_columns, &r->next, e))
-        return err_prefix(e, "%s.%s", rel->schema, rel->name);
-    if (!publish_held(r, r->held.rel != rel, false, e))
-        return false;
-    struct held spare = r->held;
-    r->held = r->next;
-    r->next = spare;
-    r->held.full = true;
-    r->held.rel = rel;
-    r->held.first = r->rows == 0;
-    r->held.first_of_table = first_of_table;
-    return true;
-}
-
-static void tell_progress(struct reading *r, const struct relation *rel, uint64_t rows)
+static void tell_progress(struct reading *r, const struct snapshot_table *t)
 {
     struct pipeline_face *face = r->p->face;
     pthread_mutex_lock(&face->mutex);
     face->status.events = r->p->events;
     face->status.bytes = r->p->bytes;
     pthread_mutex_unlock(&face->mutex);
+    readings_table(r->p, t->rel, t->rows, false);
     if (clock_mono_ms() - r->told_ms < PROGRESS_MS)
         return;
     r->told_ms = clock_mono_ms();
-    log_info("snapshot of %s.%s: %llu rows so far", rel->schema, rel->name, (unsigned long long)rows);
+    log_info("snapshot of %s.%s: %llu rows so far", t->rel->schema, t->rel->name,
+             (unsigned long long)t->rows);
 }
 
-/* Waits for more COPY data, serving delivery reports meanwhile. */
-static bool wait_for_copy(struct pipeline *p, struct err *e)
+static bool look_around(struct reading *r, struct err *e)
 {
-    struct pollfd fds[] = {{PQsocket(p->conn), POLLIN, 0}, {p->face->wake_fd, POLLIN, 0}};
-    poll(fds, 2, 1000);
-    wake_clear(p->face->wake_fd);
-    if (!PQconsumeInput(p->conn))
-        return pg_error(p->conn, NULL, e, "reading the snapshot");
-    return true;
+    if (!r->p->sink_type->poll(r->p->sink, e))
+        return false;
+    return !pipeline_stopping(r->p) ||
+           err_set(e, ERR_RETRY, "stopped during the snapshot: it starts again with the connector");
 }
 
-static bool copy_finish(struct pipeline *p, struct err *e)
+/* With one reader as Debezium: an empty first table takes the `first` with it. */
+static bool is_first(const struct reading *r, const struct snapshot_table *t)
 {
-    bool ok = true;
-    for (PGresult *res; (res = PQgetResult(p->conn)); PQclear(res))
-        if (ok && PQresultStatus(res) != PGRES_COMMAND_OK)
-            ok = pg_error(p->conn, res, e, "reading the snapshot");
+    return r->rows == 0 && (r->plan.n_readers > 1 || t == r->plan.tables);
+}
+
+static const char *marker(const struct reading *r, const struct snapshot_table *t, bool last_of_table,
+                          bool last)
+{
+    if (last)
+        return "last";
+    if (is_first(r, t))
+        return "first";
+    if (last_of_table)
+        return "last_in_data_collection";
+    return t->rows == 0 ? "first_in_data_collection" : "true";
+}
+
+/* Returns the position behind the row, or NULL. */
+static char *publish(struct reading *r, struct snapshot_table *t, char *at, char *end, const char *mark,
+                     struct err *e)
+{
+    at = copy_text_row(at, end, r->cells, t->rel->n_columns, e);
+    struct source *source = &r->p->source;
+    struct change change = {.op = OP_READ, .lsn = source->lsn, .relation = t->rel, .after = r->cells};
+    source->snapshot = mark;
+    source->ts_us = t->ts_us;
+    if (!at || !pipeline_row(r->p, &change, t->rel, e)) {
+        err_prefix(e, "snapshot of %s.%s", t->rel->schema, t->rel->name);
+        return NULL;
+    }
+    t->rows++;
+    if (++r->rows % LOOK_ROWS == 0) {
+        if (!look_around(r, e))
+            return NULL;
+        tell_progress(r, t);
+    }
+    return at;
+}
+
+static bool publish_held(struct reading *r, struct snapshot_table *t, bool last_of_table, bool last,
+                         struct err *e)
+{
+    if (!t->held.len)
+        return true;
+    char *at = t->held.ptr, *end = at + t->held.len;
+    bool ok = publish(r, t, at, end, marker(r, t, last_of_table, last), e);
+    buf_reset(&t->held);
     return ok;
 }
 
-static bool copy_rows(struct reading *r, struct relation *rel, uint64_t *rows, struct err *e)
+/* Another row has come: what was held is not the last. */
+static bool release_held(struct reading *r, struct snapshot_table *t, struct err *e)
 {
-    struct pipeline *p = r->p;
-    for (;;) {
-        char *line;
-        int n = PQgetCopyData(p->conn, &line, 1);
-        if (n == -1)
-            return copy_finish(p, e);
-        if (n < -1)
-            return pg_error(p->conn, NULL, e, "reading the snapshot");
-        if (n > 0) {
-            bool ok = on_row(r, (struct slice){line, (size_t)n}, rel, *rows == 0, e);
-            PQfreemem(line);
-            if (!ok)
-                return false;
-            if (++*rows % 1024 != 0)
-                continue;
-        }
-        if (!p->sink_type->poll(p->sink, e) || (n == 0 && !wait_for_copy(p, e)))
-            return false;
-        if (pipeline_stopping(p))
-            return err_set(e, ERR_RETRY, "stopped during the snapshot: it starts again with the connector");
-        tell_progress(r, rel, *rows);
-    }
+    struct snapshot_table *ended = r->ended;
+    r->ended = NULL;
+    return (!ended || publish_held(r, ended, true, false, e)) && publish_held(r, t, false, false, e);
 }
 
-/* ---- tables ---- */
-
-static const char *override_of(const struct config *c, const struct table *t)
+static bool publish_rows(struct reading *r, struct snapshot_table *t, struct buf *rows, struct err *e)
 {
-    struct buf name = BUF_EMPTY;
-    buf_printf(&name, "snapshot.select.statement.overrides.%s.%s", t->schema, t->name);
-    const char *sql = c->snapshot_overrides ? props_get(c->props, name.ptr) : NULL;
-    buf_free(&name);
-    return sql;
-}
-
-static void copy_statement(struct buf *sql, const struct config *c, const struct table *t,
-                           const struct relation *rel)
-{
-    const char *override = override_of(c, t);
-    BUF_LIT(sql, "COPY (SELECT ");
-    for (size_t i = 0; i < rel->n_columns; i++) {
-        buf_str(sql, i ? ", " : "");
-        pg_ident(sql, rel->columns[i].name);
-    }
-    BUF_LIT(sql, " FROM ");
-    if (override)
-        buf_printf(sql, "(%s) AS walwire_override", override);
-    else
-        pg_table(sql, t->schema, t->name);
-    BUF_LIT(sql, ") TO STDOUT");
-}
-
-static bool wants_table(const struct config *c, const struct table *t)
-{
-    if (!c->snapshot_include || !pattern_list_count(c->snapshot_include))
+    if (!t->ts_us)
+        t->ts_us = clock_wall_us();
+    if (!rows->len)
         return true;
-    struct buf name = BUF_EMPTY;
-    buf_printf(&name, "%s.%s", t->schema, t->name);
-    bool wanted = pattern_list_match(c->snapshot_include, buf_view(&name));
-    buf_free(&name);
-    return wanted;
+    char *at = rows->ptr, *end = at + rows->len;
+    char *before = memrchr(at, '\n', rows->len - 1);
+    char *last = before ? before + 1 : at;
+    if (!release_held(r, t, e))
+        return false;
+    while (at && at < last)
+        at = publish(r, t, at, last, marker(r, t, false, false), e);
+    if (at)
+        buf_append(&t->held, last, (size_t)(end - last));
+    return at != NULL;
 }
 
-static struct relation *open_table(struct reading *r, const struct table *t, struct err *e)
+static bool end_table(struct reading *r, struct snapshot_table *t, struct err *e)
 {
-    struct pipeline *p = r->p;
-    struct relation *rel = catalog_relation(p->conn, t->oid, t->schema, t->name, t->identity, p->types, e);
-    if (!rel)
-        return NULL;
-    r->relations[r->n_relations++] = rel;
-    return capture_make(&r->capture, rel, e) ? rel : NULL;
+    readings_table(r->p, t->rel, t->rows + (t->held.len > 0), true);
+    log_info("snapshot of %s.%s: %llu rows", t->rel->schema, t->rel->name,
+             (unsigned long long)t->rows + (t->held.len > 0));
+    if (!t->held.len)
+        return true;
+    struct snapshot_table *ended = r->ended;
+    r->ended = t;
+    return !ended || publish_held(r, ended, true, false, e);
 }
 
-static bool read_table(struct reading *r, const struct table *t, struct err *e)
+static bool on_batch(struct reading *r, struct scan_batch *b, struct err *e)
 {
-    struct pipeline *p = r->p;
-    struct relation *rel = open_table(r, t, e);
-    if (!rel)
-        return err_prefix(e, "snapshot of %s.%s", t->schema, t->name);
-    p->source.ts_us = clock_wall_us();
+    struct snapshot_table *t = &r->plan.tables[r->plan.items[b->item].table];
+    if (b->end.kind) {
+        *e = b->end;
+        return err_prefix(e, "snapshot of %s.%s", t->table->schema, t->table->name);
+    }
+    if (!publish_rows(r, t, &b->bytes, e))
+        return false;
+    if (b->last)
+        r->items_left--;
+    return !b->last || --t->items_left > 0 || end_table(r, t, e);
+}
+
+/* ---- readers ---- */
+
+static void wait_for_rows(struct pipeline *p, int64_t most_ms)
+{
+    struct pollfd fd = {p->face->wake_fd, POLLIN, 0};
+    poll(&fd, 1, most_ms < WAIT_MS ? (int)most_ms : WAIT_MS);
+    wake_clear(p->face->wake_fd);
+}
+
+static bool read_all(struct reading *r, struct err *e)
+{
+    while (r->items_left) {
+        struct scan_batch *b = scan_take(r->scan);
+        bool ok = !b || on_batch(r, b, e);
+        if (b)
+            scan_return(r->scan, b);
+        if (!ok || !look_around(r, e))
+            return false;
+        if (!b)
+            wait_for_rows(r->p, WAIT_MS);
+    }
+    return !r->ended || publish_held(r, r->ended, true, true, e);
+}
+
+/* From version 14 on a session looks now and then whether its client is still there; some systems cannot. */
+static void watch_client(PGconn *conn)
+{
+    struct err ignored = {0};
+    if (PQserverVersion(conn) >= 140000)
+        (void)pg_run(conn, &ignored, "SET client_connection_check_interval = '1s'");
+}
+
+/* libpq's input buffer starts at 16 KiB, grows only for a large message, and then stays large. */
+static bool grow_input_buffer(PGconn *conn, struct err *e)
+{
+    return pg_run(conn, e, "SELECT repeat('x', 1 << 20)");
+}
+
+static bool import_snapshot(PGconn *conn, const char *snapshot, struct err *e)
+{
     struct buf sql = BUF_EMPTY;
-    copy_statement(&sql, p->config, t, rel);
-    PGresult *res = PQexec(p->conn, sql.ptr);
+    BUF_LIT(&sql, "SET TRANSACTION SNAPSHOT ");
+    pg_literal(&sql, snapshot);
+    bool ok = pg_run(conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") && pg_run(conn, e, sql.ptr);
     buf_free(&sql);
-    bool ok = PQresultStatus(res) == PGRES_COPY_OUT;
-    if (!ok)
-        pg_error(p->conn, res, e, "reading the snapshot");
+    return ok;
+}
+
+static bool lock_at_once(PGconn *conn, const struct buf *locks, struct err *e)
+{
+    if (!locks->len)
+        return true;
+    char *sql = xasprintf("%s NOWAIT", locks->ptr);
+    bool ok = pg_run(conn, e, sql);
+    free(sql);
+    return ok;
+}
+
+static PGconn *open_reader(struct reading *r, const char *snapshot, struct err *e)
+{
+    PGconn *conn = prepare_session(r->p, e);
+    if (!conn)
+        return NULL;
+    watch_client(conn);
+    if (pg_run(conn, e, "SET statement_timeout = 0") && grow_input_buffer(conn, e) &&
+        import_snapshot(conn, snapshot, e) && lock_at_once(conn, &r->plan.locks, e))
+        return conn;
+    PQfinish(conn);
+    return NULL;
+}
+
+static bool open_readers(struct reading *r, const char *snapshot, struct err *e)
+{
+    size_t n = r->plan.n_readers, open = 0;
+    PGconn **readers = xcalloc(n + 1, sizeof(PGconn *));
+    while (open < n && (readers[open] = open_reader(r, snapshot, e)))
+        open++;
+    struct scan_options o = {r->plan.items, r->plan.n_items, r->p->face->wake_fd};
+    if (open == n)
+        r->scan = scan_open(readers, n, &o);
+    else
+        for (size_t i = 0; i < open; i++)
+            PQfinish(readers[i]);
+    free(readers);
+    return open == n || err_prefix(e, "opening reader %zu of %zu (snapshot.max.threads)", open + 1, n);
+}
+
+static bool lock_tables(struct reading *r, struct err *e)
+{
+    struct pipeline *p = r->p;
+    if (!r->plan.locks.len)
+        return true;
+    int ms = p->config->snapshot_lock_timeout_ms;
+    char limit[64];
+    snprintf(limit, sizeof limit, "SET LOCAL lock_timeout = %d", ms > 0 ? ms : 0);
+    PGresult *res = pg_run(p->conn, e, limit) ? snapshot_query(p, r->plan.locks.ptr, 0, NULL, e) : NULL;
     PQclear(res);
-    uint64_t rows = 0;
-    if (!ok || !copy_rows(r, rel, &rows, e))
-        return err_prefix(e, "snapshot of %s.%s", t->schema, t->name);
-    log_info("snapshot of %s.%s: %llu rows", t->schema, t->name, (unsigned long long)rows);
-    return true;
+    return (res && pg_run(p->conn, e, "SET LOCAL lock_timeout = 0")) ||
+           err_prefix(e, "locking the snapshot's tables (snapshot.lock.timeout.ms)");
 }
 
 static bool read_tables(struct reading *r, struct err *e)
 {
     struct pipeline *p = r->p;
-    for (size_t i = 0; i < p->tables.count; i++)
-        if (wants_table(p->config, &p->tables.list[i]) && !read_table(r, &p->tables.list[i], e))
-            return false;
-    return publish_held(r, true, true, e);
+    if (!snapshot_plan_make(p, &p->capture, &r->plan, e) || !lock_tables(r, e))
+        return false;
+    for (size_t i = 0; i < r->plan.n_tables; i++)
+        if (r->plan.tables[i].rel->n_columns > r->n_cells)
+            r->n_cells = r->plan.tables[i].rel->n_columns;
+    r->cells = xcalloc(r->n_cells + 1, sizeof *r->cells);
+    r->items_left = r->plan.n_items;
+    readings_tables(p, r->plan.n_tables);
+    log_info("reading %zu tables in %zu parts by %zu sessions", r->plan.n_tables, r->plan.n_items,
+             r->plan.n_readers);
+    char *snapshot = pg_scalar(p->conn, e, "SELECT pg_export_snapshot()");
+    bool ok = snapshot && open_readers(r, snapshot, e) && read_all(r, e);
+    free(snapshot);
+    scan_close(r->scan);
+    return ok;
 }
 
 static void reading_free(struct reading *r)
 {
-    for (size_t i = 0; i < r->n_relations; i++)
-        relation_free(r->relations[i]);
-    free(r->relations);
-    free(r->held.cells);
-    free(r->next.cells);
-    buf_free(&r->held.bytes);
-    buf_free(&r->next.bytes);
+    snapshot_plan_free(&r->plan);
+    free(r->cells);
 }
 
 static bool transaction_id(struct pipeline *p, int64_t *out, struct err *e)
@@ -356,25 +346,47 @@ static bool finish(struct pipeline *p, lsn_t lsn, struct err *e)
     return checkpoint_save(p, &o, e);
 }
 
+/* False when told to stop. */
+static bool pause_for(struct pipeline *p, int ms, const char *what)
+{
+    int64_t until = clock_mono_ms() + ms;
+    if (ms > 0)
+        log_info("%s in %d ms", what, ms);
+    while (!pipeline_stopping(p) && clock_mono_ms() < until)
+        wait_for_rows(p, until - clock_mono_ms());
+    return !pipeline_stopping(p);
+}
+
+bool snapshot_delay(struct pipeline *p, struct err *e)
+{
+    pipeline_step(p, "delay");
+    bool ok = pause_for(p, p->config->snapshot_delay_ms, "snapshot.delay.ms: the snapshot begins");
+    pipeline_step(p, "prepare");
+    return ok || err_set(e, ERR_RETRY, "stopped before the snapshot");
+}
+
 bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
 {
     struct reading r = {.p = p, .told_ms = clock_mono_ms()};
     struct source streaming = p->source;
-    r.modes = p->config->modes;
-    r.modes.snapshot = true;
-    r.capture = p->capture;
-    r.capture.plan.modes = &r.modes;
-    r.relations = xcalloc(p->tables.count + 1, sizeof *r.relations);
+    struct type_modes modes = p->config->modes;
+    const struct type_modes *streaming_modes = p->capture.plan.modes;
+    modes.snapshot = true;
+    p->capture.plan.modes = &modes; /* also for a relation described again, when an enum has grown */
     pipeline_step(p, "snapshot");
     p->source.lsn = lsn;
     p->source.last_commit = 0;
     p->mark = ledger_open(p->ledger);
     bool ok = transaction_id(p, &p->source.tx_id, e) && begin(p, lsn, e) && read_tables(&r, e) &&
               pg_run(p->conn, e, "COMMIT") && finish(p, lsn, e);
+    readings_snapshot(p, ok);
     if (ok)
-        log_info("snapshot complete: %llu rows of %zu tables", (unsigned long long)r.rows, r.n_relations);
+        log_info("snapshot complete: %llu rows of %zu tables", (unsigned long long)r.rows, r.plan.n_tables);
     reading_free(&r);
+    p->capture.plan.modes = streaming_modes;
     p->source = streaming;
+    if (ok && p->config->snapshot_mode != SNAPSHOT_INITIAL_ONLY)
+        (void)pause_for(p, p->config->streaming_delay_ms, "streaming.delay.ms: streaming begins");
     pipeline_step(p, "stream");
     return ok;
 }

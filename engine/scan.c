@@ -1,0 +1,242 @@
+/* scan.c - the readers of a snapshot.
+ *
+ * A reader only waits in poll, for its socket, room in its ring, or the stop: none of its calls to libpq
+ * blocks. A session left in the middle of a statement ends by itself when it writes next, or looks for its
+ * client (client_connection_check_interval). */
+#include "scan.h"
+
+#include "pg.h"
+#include "ring.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BATCH_BYTES  (256 << 10)
+#define RING_BATCHES 4
+
+struct reader {
+    struct scan *scan;
+    PGconn *conn;
+    struct ring *ring, *spare; /* batches to the pipeline, and back from it */
+    struct scan_batch *batch;  /* being filled */
+    int stop_fd;
+    pthread_t thread;
+};
+
+struct scan {
+    struct scan_options o;
+    atomic_size_t next; /* item */
+    atomic_bool stop;
+    size_t turn; /* of whom to take from next */
+    size_t n_readers;
+    struct reader readers[];
+};
+
+static void batch_free(struct scan_batch *b)
+{
+    if (b)
+        buf_free(&b->bytes);
+    free(b);
+}
+
+static void batch_new(struct reader *r, size_t item)
+{
+    r->batch = ring_pop(r->spare);
+    if (!r->batch)
+        r->batch = xcalloc(1, sizeof *r->batch);
+    r->batch->reader = (size_t)(r - r->scan->readers);
+    r->batch->item = item;
+    r->batch->last = false;
+}
+
+static bool stopping(struct reader *r)
+{
+    return atomic_load(&r->scan->stop);
+}
+
+/* False when told to stop. The stop's fd stays readable, so that no wait after it is long. */
+static bool wait_for(struct reader *r, int fd)
+{
+    struct pollfd fds[] = {{fd, POLLIN, 0}, {r->stop_fd, POLLIN, 0}};
+    poll(fds, 2, 1000);
+    return !stopping(r);
+}
+
+static bool hand_over(struct reader *r)
+{
+    while (!ring_push(r->ring, r->batch)) {
+        if (!wait_for(r, ring_space_fd(r->ring)))
+            return false;
+        wake_clear(ring_space_fd(r->ring));
+    }
+    r->batch = NULL;
+    return true;
+}
+
+/* ---- one statement ---- */
+
+static bool lost(struct reader *r, const PGresult *res, struct err *e)
+{
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    bool gone = state && (strcmp(state, "42P01") == 0 || strcmp(state, "42703") == 0);
+    pg_error(r->conn, res, e, "reading the snapshot");
+    if (gone && r->batch && r->scan->o.items[r->batch->item].generated)
+        e->kind = ERR_RETRY; /* the table was altered or dropped meanwhile */
+    return false;
+}
+
+/* The next result, without blocking; *res is NULL behind the last one. */
+static bool next_result(struct reader *r, PGresult **res, struct err *e)
+{
+    while (PQisBusy(r->conn)) {
+        if (!wait_for(r, PQsocket(r->conn)))
+            return false;
+        if (!PQconsumeInput(r->conn))
+            return lost(r, NULL, e);
+    }
+    *res = PQgetResult(r->conn);
+    return true;
+}
+
+static bool copy_begin(struct reader *r, const char *sql, struct err *e)
+{
+    PGresult *res;
+    if (!PQsendQuery(r->conn, sql))
+        return lost(r, NULL, e);
+    if (!next_result(r, &res, e))
+        return false;
+    bool ok = PQresultStatus(res) == PGRES_COPY_OUT || lost(r, res, e);
+    PQclear(res);
+    return ok;
+}
+
+static bool copy_end(struct reader *r, struct err *e)
+{
+    PGresult *res;
+    bool ok = true;
+    while (ok && (ok = next_result(r, &res, e)) && res) {
+        ok = PQresultStatus(res) == PGRES_COMMAND_OK || lost(r, res, e);
+        PQclear(res);
+    }
+    return ok;
+}
+
+static bool copy_rows(struct reader *r, struct err *e)
+{
+    size_t item = r->batch->item;
+    while (!stopping(r)) {
+        char *row;
+        int n = PQgetCopyData(r->conn, &row, 1);
+        if (n == -1)
+            return true;
+        if (n < -1)
+            return lost(r, NULL, e);
+        if (n == 0) {
+            if (!wait_for(r, PQsocket(r->conn)))
+                return false;
+            if (!PQconsumeInput(r->conn))
+                return lost(r, NULL, e);
+            continue;
+        }
+        buf_append(&r->batch->bytes, row, (size_t)n);
+        PQfreemem(row);
+        if (r->batch->bytes.len < BATCH_BYTES)
+            continue;
+        if (!hand_over(r))
+            return false;
+        batch_new(r, item);
+    }
+    return false;
+}
+
+/* False with e->kind ERR_NONE when told to stop. */
+static bool read_item(struct reader *r, size_t item, struct err *e)
+{
+    batch_new(r, item);
+    if (!copy_begin(r, r->scan->o.items[item].sql, e) || !copy_rows(r, e) || !copy_end(r, e))
+        return false;
+    r->batch->last = true;
+    return hand_over(r);
+}
+
+static void *reader_run(void *arg)
+{
+    struct reader *r = arg;
+    struct err e = {0};
+    size_t item;
+    while (!stopping(r) && (item = atomic_fetch_add(&r->scan->next, 1)) < r->scan->o.n_items)
+        if (!read_item(r, item, &e))
+            break;
+    PQfinish(r->conn);
+    if (e.kind && r->batch) {
+        r->batch->end = e;
+        (void)hand_over(r);
+    }
+    return NULL;
+}
+
+/* ---- all of them ---- */
+
+struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_options *options)
+{
+    struct scan *s = xcalloc(1, sizeof *s + n * sizeof *s->readers);
+    s->o = *options;
+    s->n_readers = n;
+    for (size_t i = 0; i < n; i++) {
+        struct reader *r = &s->readers[i];
+        *r = (struct reader){.scan = s,
+                             .conn = connections[i],
+                             .ring = ring_new(RING_BATCHES, options->wake_fd),
+                             .spare = ring_new(RING_BATCHES + 2, -1),
+                             .stop_fd = wake_new()};
+        pthread_create(&r->thread, NULL, reader_run, r);
+    }
+    return s;
+}
+
+/* In turn, so that no reader has to wait while another is served. */
+struct scan_batch *scan_take(struct scan *s)
+{
+    for (size_t i = 0; i < s->n_readers; i++) {
+        struct scan_batch *b = ring_pop(s->readers[s->turn].ring);
+        s->turn = (s->turn + 1) % s->n_readers;
+        if (b)
+            return b;
+    }
+    return NULL;
+}
+
+void scan_return(struct scan *s, struct scan_batch *b)
+{
+    buf_reset(&b->bytes);
+    if (b->bytes.cap > 2 * BATCH_BYTES || !ring_push(s->readers[b->reader].spare, b))
+        batch_free(b);
+}
+
+static void reader_free(struct reader *r)
+{
+    pthread_join(r->thread, NULL);
+    for (struct scan_batch *b; (b = ring_pop(r->ring));)
+        batch_free(b);
+    for (struct scan_batch *b; (b = ring_pop(r->spare));)
+        batch_free(b);
+    batch_free(r->batch);
+    ring_free(r->ring);
+    ring_free(r->spare);
+    close(r->stop_fd);
+}
+
+void scan_close(struct scan *s)
+{
+    if (!s)
+        return;
+    atomic_store(&s->stop, true);
+    for (size_t i = 0; i < s->n_readers; i++)
+        wake_signal(s->readers[i].stop_fd);
+    for (size_t i = 0; i < s->n_readers; i++)
+        reader_free(&s->readers[i]);
+    free(s);
+}
