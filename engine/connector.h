@@ -1,4 +1,5 @@
-/* connector.h - one connector's life, on a pipeline thread of its own.
+/* connector.h - one connector's life, on a pipeline thread of its own; with walwire.slots on several, each a
+ * task.
  *
  *  CONNECT -> PREPARE -> SNAPSHOT -> STREAM -> (pause, stop, failure)
  *     ^___________ BACKOFF (retriable errors) ______|      other errors -> FAILED, visible, restartable
@@ -12,7 +13,9 @@
 #include "offsets.h"
 #include "props.h"
 
+struct activity;
 struct hub;
+struct metrics;
 struct sink_type;
 struct connector;
 
@@ -23,6 +26,8 @@ struct connector_env {
     struct hub *hub;              /* NULL: no browsers */
     const char *worker_id;        /* host:port of the REST listener, as Connect's */
     const struct sink_type *sink; /* where records go; the browsers' hub is beside it */
+    struct activity *activity;    /* NULL: nobody asks which topics were written to */
+    struct metrics *metrics;      /* NULL: nobody measures */
     /* `walwire stream` only */
     bool temporary;           /* a temporary slot, gone with the connection; no offsets */
     const char *publications; /* quoted identifiers, comma separated; NULL: the configuration's one */
@@ -58,6 +63,11 @@ void connector_pause(struct connector *c);
 void connector_stop(struct connector *c); /* asks; use connector_free to wait */
 void connector_restart(struct connector *c);
 void connector_status(struct connector *c, struct connector_status *out);
+/* One of the tasks, from 0: as many as the connector has slots (walwire.slots). connector_status is their
+ * sum: counters added up, the worst state and lag, the least flushed position. */
+int connector_tasks(const struct connector *c);
+void connector_task_status(struct connector *c, int task, struct connector_status *out);
+void connector_task_restart(struct connector *c, int task);
 const struct props *connector_config(const struct connector *c); /* as the user wrote it */
 bool connector_wait(struct connector *c, int timeout_ms); /* true: its thread has ended (stopped or failed) */
 

@@ -31,15 +31,16 @@ static void table_list(struct buf *sql, const struct tables *tables)
     }
 }
 
-static bool publication_create(PGconn *conn, const struct config *c, const struct tables *tables,
-                               struct err *e)
+/* tables NULL: what the mode says without a list. */
+static bool publication_create(PGconn *conn, const struct config *c, const char *name,
+                               const struct tables *tables, struct err *e)
 {
     struct buf sql = BUF_EMPTY;
     BUF_LIT(&sql, "CREATE PUBLICATION ");
-    pg_ident(&sql, c->publication_name);
-    if (c->publication_mode == PUBLICATION_ALL_TABLES)
+    pg_ident(&sql, name);
+    if (!tables && c->publication_mode == PUBLICATION_ALL_TABLES)
         BUF_LIT(&sql, " FOR ALL TABLES");
-    if (c->publication_mode == PUBLICATION_FILTERED) {
+    if (tables && tables->count) {
         BUF_LIT(&sql, " FOR TABLE ");
         table_list(&sql, tables);
     }
@@ -47,12 +48,12 @@ static bool publication_create(PGconn *conn, const struct config *c, const struc
     bool ok = pg_run(conn, e, sql.ptr);
     buf_free(&sql);
     if (ok)
-        log_info("publication %s created", c->publication_name);
+        log_info("publication %s created", name);
     else
         err_prefix(e,
                    "creating publication %s (or create it as an owner of the tables and set "
                    "publication.autocreate.mode=disabled)",
-                   c->publication_name);
+                   name);
     return ok;
 }
 
@@ -74,52 +75,81 @@ static bool same_tables(const PGresult *res, const struct tables *tables)
     return true;
 }
 
-/* Mode filtered keeps an existing publication's tables equal to the captured ones. */
-static bool publication_align(PGconn *conn, const struct config *c, const struct tables *tables,
-                              bool all_tables, struct err *e)
+static void tables_of(struct buf *sql, const PGresult *res)
 {
+    for (int i = 0; i < PQntuples(res); i++) {
+        buf_str(sql, i ? ", " : "");
+        pg_table(sql, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1));
+    }
+}
+
+/* Keeps an existing publication's tables equal to the captured ones. */
+static bool publication_align(PGconn *conn, const char *name, const struct tables *tables, struct err *e)
+{
+    PGresult *res = pg_query(conn, e, SQL_PUBLICATION_TABLES, 1, &name);
+    if (!res)
+        return false;
+    bool ok = true;
+    if (!same_tables(res, tables)) {
+        struct buf sql = BUF_EMPTY;
+        BUF_LIT(&sql, "ALTER PUBLICATION ");
+        pg_ident(&sql, name);
+        buf_str(&sql, tables->count ? " SET TABLE " : " DROP TABLE "); /* a list cannot be empty */
+        if (tables->count)
+            table_list(&sql, tables);
+        else
+            tables_of(&sql, res);
+        ok = pg_run(conn, e, sql.ptr) || err_prefix(e, "altering publication %s", name);
+        buf_free(&sql);
+    }
+    PQclear(res);
+    return ok;
+}
+
+static bool publication_look(PGconn *conn, const char *name, bool *exists, bool *all_tables, struct err *e)
+{
+    PGresult *res = pg_query(conn, e, SQL_PUBLICATION, 1, &name);
+    if (!res)
+        return err_prefix(e, "looking at publication %s", name);
+    *exists = PQntuples(res) > 0;
+    *all_tables = *exists && pg_true(res, 0, 0);
+    PQclear(res);
+    return true;
+}
+
+bool publication_refuse_empty(struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "no table matches: check table.include.list and schema.include.list (names are "
+                   "schema.table, as regular expressions)");
+}
+
+bool publication_list(PGconn *conn, const struct config *c, const char *name, const struct tables *tables,
+                      struct err *e)
+{
+    bool exists = false, all_tables = false;
+    if (!publication_look(conn, name, &exists, &all_tables, e))
+        return false;
     if (all_tables)
         return err_set(e, ERR_CONFIG,
                        "publication %s is FOR ALL TABLES, but publication.autocreate.mode is filtered: drop "
                        "it (DROP PUBLICATION), or set the mode to all_tables",
-                       c->publication_name);
-    const char *name = c->publication_name;
-    PGresult *res = pg_query(conn, e, SQL_PUBLICATION_TABLES, 1, &name);
-    if (!res)
-        return false;
-    bool same = same_tables(res, tables);
-    PQclear(res);
-    if (same)
-        return true;
-    struct buf sql = BUF_EMPTY;
-    BUF_LIT(&sql, "ALTER PUBLICATION ");
-    pg_ident(&sql, name);
-    BUF_LIT(&sql, " SET TABLE ");
-    table_list(&sql, tables);
-    bool ok = pg_run(conn, e, sql.ptr);
-    buf_free(&sql);
-    return ok || err_prefix(e, "altering publication %s", name);
+                       name);
+    return exists ? publication_align(conn, name, tables, e) : publication_create(conn, c, name, tables, e);
 }
 
 bool publication_prepare(PGconn *conn, const struct config *c, const struct tables *tables, struct err *e)
 {
     const char *name = c->publication_name;
-    PGresult *res = pg_query(conn, e, SQL_PUBLICATION, 1, &name);
-    if (!res)
-        return err_prefix(e, "looking at publication %s", name);
-    bool exists = PQntuples(res) > 0, all_tables = exists && pg_true(res, 0, 0);
-    PQclear(res);
-    if (c->publication_mode == PUBLICATION_FILTERED && tables->count == 0)
-        return err_set(e, ERR_CONFIG,
-                       "no table matches: check table.include.list and schema.include.list (names are "
-                       "schema.table, as regular expressions)");
-    if (exists)
-        return c->publication_mode != PUBLICATION_FILTERED ||
-               publication_align(conn, c, tables, all_tables, e);
-    if (c->publication_mode == PUBLICATION_DISABLED)
+    bool exists = false, all_tables = false;
+    if (c->publication_mode == PUBLICATION_FILTERED)
+        return tables->count ? publication_list(conn, c, name, tables, e) : publication_refuse_empty(e);
+    if (!publication_look(conn, name, &exists, &all_tables, e))
+        return false;
+    if (!exists && c->publication_mode == PUBLICATION_DISABLED)
         return err_set(e, ERR_CONFIG,
                        "publication %s does not exist and publication.autocreate.mode is disabled: run "
                        "CREATE PUBLICATION %s FOR TABLE ..., then restart the connector",
                        name, name);
-    return publication_create(conn, c, tables, e);
+    return exists || publication_create(conn, c, name, NULL, e);
 }

@@ -11,4 +11,10 @@
 bool publication_prepare(PGconn *conn, const struct config *config, const struct tables *tables,
                          struct err *e);
 
+/* A publication `name` of exactly these tables, created or altered; an empty one is allowed. ERR_CONFIG: it
+ * holds all tables, no privilege. */
+bool publication_list(PGconn *conn, const struct config *config, const char *name,
+                      const struct tables *tables, struct err *e);
+bool publication_refuse_empty(struct err *e); /* ERR_CONFIG: nothing matches. Always false */
+
 #endif

@@ -2,9 +2,16 @@
  * be decoded. */
 #include "slot.h"
 
+#include "clock.h"
+#include "log.h"
 #include "sql.h"
 
+#include <poll.h>
 #include <stdlib.h>
+
+#define WAIT_STEP_MS  200
+#define LEAVE_MS      2000 /* a walsender takes a moment to notice that its reader is gone */
+#define LEAVE_STEP_MS 20
 
 enum { PLUGIN, TYPE, DATABASE, ACTIVE, ACTIVE_PID, CONFIRMED, RESTART, WAL_STATUS };
 
@@ -56,7 +63,7 @@ bool slot_look(PGconn *conn, const char *name, const char *dbname, struct slot_s
 
 static bool create_failed(PGconn *conn, const PGresult *res, const char *name, struct err *e)
 {
-    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
     pg_error(conn, res, e, "creating replication slot");
     if (state && strcmp(state, "53400") == 0)
         return err_set(
@@ -77,29 +84,102 @@ static bool create_failed(PGconn *conn, const PGresult *res, const char *name, s
     return err_prefix(e, "slot %s", name);
 }
 
-bool slot_create(PGconn *conn, const char *name, bool temporary, struct slot_start *out, struct err *e)
+/* The old form of the command has no word for failover. */
+static void create_command(PGconn *conn, const struct slot_request *r, struct buf *sql)
+{
+    BUF_LIT(sql, "CREATE_REPLICATION_SLOT ");
+    pg_ident(sql, r->name);
+    buf_str(sql, r->temporary ? " TEMPORARY" : "");
+    BUF_LIT(sql, " LOGICAL pgoutput ");
+    const char *standby = PQparameterStatus(conn, "in_hot_standby");
+    bool failover =
+        r->failover && PQserverVersion(conn) >= 170000 && !(standby && strcmp(standby, "on") == 0);
+    if (r->failover && !failover)
+        log_info("slot %s cannot be a failover slot: that needs PostgreSQL 17, and a primary", r->name);
+    buf_str(sql, failover ? "(SNAPSHOT 'export', FAILOVER)" : "EXPORT_SNAPSHOT");
+}
+
+static void cancel(PGconn *conn)
+{
+    char why[200];
+    PGcancel *c = PQgetCancel(conn);
+    if (c)
+        PQcancel(c, why, sizeof why);
+    PQfreeCancel(c);
+}
+
+/* Waits for the answer in steps, so that a stop does not wait with it. *late: it was cancelled. */
+static PGresult *create_wait(PGconn *conn, const struct slot_request *r, bool *late)
+{
+    int64_t end = clock_mono_ms() + r->timeout_ms;
+    *late = false;
+    while (PQconsumeInput(conn) && PQisBusy(conn)) {
+        struct pollfd fd = {PQsocket(conn), POLLIN, 0};
+        poll(&fd, 1, WAIT_STEP_MS);
+        bool stopped = r->stop && atomic_load(r->stop);
+        if (!*late && (stopped || (r->timeout_ms && clock_mono_ms() >= end))) {
+            *late = true;
+            cancel(conn);
+        }
+    }
+    PGresult *res = PQgetResult(conn), *more;
+    while ((more = PQgetResult(conn)))
+        PQclear(more);
+    return res;
+}
+
+bool slot_create(PGconn *conn, const struct slot_request *r, struct slot_start *out, struct err *e)
 {
     struct buf sql = BUF_EMPTY;
-    BUF_LIT(&sql, "CREATE_REPLICATION_SLOT ");
-    pg_ident(&sql, name);
-    buf_str(&sql, temporary ? " TEMPORARY" : "");
-    BUF_LIT(&sql, " LOGICAL pgoutput EXPORT_SNAPSHOT");
-    PGresult *res = PQexec(conn, sql.ptr);
+    create_command(conn, r, &sql);
+    bool late = false;
+    PGresult *res = PQsendQuery(conn, sql.ptr) ? create_wait(conn, r, &late) : NULL;
     buf_free(&sql);
     bool ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQnfields(res) >= 3;
-    if (!ok)
-        create_failed(conn, res, name, e);
+    if (!ok && late)
+        err_set(e, ERR_RETRY,
+                "creating slot %s waited for running transactions for %d s: end them (the oldest in "
+                "pg_stat_activity, by "
+                "xact_start)",
+                r->name, r->timeout_ms / 1000);
+    else if (!ok)
+        create_failed(conn, res, r->name, e);
     else if (!lsn_parse(slice_of(PQgetvalue(res, 0, 1)), &out->consistent_point))
-        ok = err_set(e, ERR_FATAL, "slot %s: consistent point %s", name, PQgetvalue(res, 0, 1));
+        ok = err_set(e, ERR_FATAL, "slot %s: consistent point %s", r->name, PQgetvalue(res, 0, 1));
     else
         snprintf(out->snapshot, sizeof out->snapshot, "%s", PQgetvalue(res, 0, 2));
     PQclear(res);
     return ok;
 }
 
+bool slot_advance(PGconn *conn, const char *name, lsn_t to, struct err *e)
+{
+    char at[32];
+    snprintf(at, sizeof at, LSN_FMT, LSN_ARG(to));
+    const char *const params[] = {name, at};
+    PGresult *res = pg_query(conn, e, "SELECT pg_catalog.pg_replication_slot_advance($1, $2)", 2, params);
+    PQclear(res);
+    return res || err_prefix(e, "moving slot %s to %s", name, at);
+}
+
+/* -1: failed. */
+static int count_rows(PGconn *conn, const char *sql, const char *name, struct err *e)
+{
+    PGresult *res = pg_query(conn, e, sql, 1, &name);
+    int n = res ? PQntuples(res) : -1;
+    PQclear(res);
+    return n;
+}
+
 bool slot_drop(PGconn *conn, const char *name, struct err *e)
 {
-    PGresult *res = pg_query(conn, e, SQL_SLOT_DROP, 1, &name);
-    PQclear(res);
-    return res || err_prefix(e, "dropping slot %s", name);
+    int dropped = count_rows(conn, SQL_SLOT_DROP, name, e);
+    for (int64_t end = clock_mono_ms() + LEAVE_MS; dropped == 0 && clock_mono_ms() < end;) {
+        int there = count_rows(conn, SQL_SLOT, name, e);
+        if (there <= 0)
+            return there == 0 || err_prefix(e, "dropping slot %s", name);
+        poll(NULL, 0, LEAVE_STEP_MS);
+        dropped = count_rows(conn, SQL_SLOT_DROP, name, e);
+    }
+    return dropped >= 0 || err_prefix(e, "dropping slot %s", name);
 }

@@ -4,6 +4,8 @@
 
 #include "pg.h"
 
+#include <stdatomic.h>
+
 struct slot_state {
     bool exists;
     bool active;
@@ -21,9 +23,20 @@ struct slot_start {
     char snapshot[64];      /* name to import; valid until the connection runs its next command */
 };
 
-/* On a replication connection. Waits for running transactions to end, as the server must. */
-bool slot_create(PGconn *replication, const char *name, bool temporary, struct slot_start *out,
+struct slot_request {
+    const char *name;
+    bool temporary;
+    bool failover;           /* kept by standbys; left out before PostgreSQL 17 and on a standby */
+    int timeout_ms;          /* 0: none */
+    const atomic_bool *stop; /* gives up when it becomes true; may be NULL */
+};
+
+/* On a replication connection. Waits for running transactions to end, as the server must. ERR_RETRY:
+ * timeout_ms has passed, or it was stopped. */
+bool slot_create(PGconn *replication, const struct slot_request *request, struct slot_start *out,
                  struct err *e);
+/* Moves a slot that nobody reads from forward. ERR_CONFIG, with SQLSTATE's kind, when the server refuses. */
+bool slot_advance(PGconn *conn, const char *name, lsn_t to, struct err *e);
 bool slot_drop(PGconn *conn, const char *name, struct err *e);
 
 #endif
