@@ -1,4 +1,4 @@
-/* api.c - finds the route of a request, and answers for the process itself: version, health, metrics.
+/* api.c - finds the route of a request, and answers for the process itself: version, health.
  *
  * Bodies and codes were compared with Kafka Connect 4.3.1. Malformed bodies are 400 here, where Connect
  * answers 500. */
@@ -16,7 +16,12 @@
     "4.3.1" /* whose REST interface this is: clients decide by it what they may ask for                      \
              */
 
-static const struct api_route *const tables[] = {api_routes_server, api_routes_connectors, api_routes_plugins,
+static const struct api_route *const tables[] = {api_routes_server,
+                                                 api_routes_connectors,
+                                                 api_routes_topics,
+                                                 api_routes_offsets,
+                                                 api_routes_plugins,
+                                                 api_routes_admin,
                                                  NULL};
 
 /* ---- answers ---- */
@@ -61,6 +66,24 @@ bool api_query(const struct api_call *call, const char *name, const char *value)
     return false;
 }
 
+void api_empty(struct api_call *call, int status)
+{
+    call->reply->status = status;
+    call->reply->content_type = NULL;
+}
+
+void api_no_class(struct api_call *call, const struct props *config)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < props_count(config); i++) {
+        const char *name, *value;
+        props_at(config, i, &name, &value);
+        buf_printf(&text, "%s%s=%s", i ? ", " : "", name, props_is_secret(name) ? "********" : value);
+    }
+    api_error(call, 400, "Connector config {%s} contains no connector type", text.ptr ? text.ptr : "");
+    buf_free(&text);
+}
+
 static void reject(struct api_call *call, size_t count, const char *lines)
 {
     api_error(call, 400,
@@ -82,9 +105,11 @@ bool api_reject_invalid(struct api_call *call, const char *name, const struct pr
     struct buf lines = {0};
     for (size_t i = 0; i < f->count; i++)
         buf_printf(&lines, "%s%s", i ? "\n" : "", f->items[i].text);
-    bool bad = f->count > 0;
+    for (size_t i = 0; i < call->nulls; i++)
+        buf_printf(&lines, "%s" API_NULL_TEXT, f->count + i ? "\n" : "");
+    bool bad = f->count + call->nulls > 0;
     if (bad)
-        reject(call, f->count, lines.ptr);
+        reject(call, f->count + call->nulls, lines.ptr);
     buf_free(&lines);
     findings_free(f);
     props_free(expanded);
@@ -143,39 +168,78 @@ static bool body_is_json(const struct http_request *request)
     return !request->body.len || (strncasecmp(type, "application/json", 16) == 0 && strchr("; ", type[16]));
 }
 
+/* "application/json", "application/..." or anything in one of its parts. */
+static bool accepts_json(const char *accept)
+{
+    if (!accept || !*accept)
+        return true;
+    for (const char *at = accept; *at; at += strcspn(at, ","), at += *at == ',') {
+        at += strspn(at, " ");
+        size_t n = strcspn(at, ",; ");
+        if ((n == 16 && strncasecmp(at, "application/json", n) == 0) ||
+            (n == 13 && strncasecmp(at, "application/*", n) == 0) || (n == 3 && strncmp(at, "*/*", n) == 0))
+            return true;
+    }
+    return false;
+}
+
+static void call_route(struct api_call *call, const struct api_route *r)
+{
+    if (!r->text_answer && !accepts_json(call->request->accept))
+        api_error(call, 406, "HTTP 406 Not Acceptable");
+    else if (body_is_json(call->request))
+        r->handler(call);
+    else
+        api_error(call, 415, "HTTP 415 Unsupported Media Type");
+}
+
+static void answer_options(struct api_call *call, struct buf *allowed)
+{
+    BUF_LIT(allowed, "OPTIONS");
+    http_reply_header(call->reply, "Allow", allowed->ptr);
+    buf_slice(api_json(call, 200), buf_view(allowed));
+    call->reply->content_type = "text/plain";
+}
+
 void api_handle(void *ctx, const struct http_request *request, struct http_reply *reply)
 {
     struct api_call call = {.worker = ctx, .request = request, .reply = reply};
-    bool path_known = false;
+    struct buf allowed = {0}; /* what may be asked of this path */
     for (int t = 0; tables[t]; t++)
         for (const struct api_route *r = tables[t]; r->method; r++) {
             if (!path_match(r->path, slice_of(request->path), &call))
                 continue;
-            path_known = true;
-            if (!method_match(r->method, request->method))
-                continue;
-            if (body_is_json(request))
-                r->handler(&call);
-            else
-                api_error(&call, 415, "HTTP 415 Unsupported Media Type");
-            return;
+            buf_printf(&allowed, "%s, %s", r->method, strcmp(r->method, "GET") == 0 ? "HEAD, " : "");
+            if (method_match(r->method, request->method)) {
+                call_route(&call, r);
+                buf_free(&allowed);
+                return;
+            }
         }
-    if (path_known)
-        api_error(&call, 405, "HTTP 405 Method Not Allowed");
-    else
+    if (!allowed.len)
         api_error(&call, 404, "HTTP 404 Not Found");
+    else if (strcmp(request->method, "OPTIONS") == 0)
+        answer_options(&call, &allowed);
+    else
+        api_error(&call, 405, "HTTP 405 Method Not Allowed");
+    buf_free(&allowed);
 }
 
 /* ---- the process itself ---- */
 
+/* Without Kafka the cluster is whatever group.id says. */
 static void get_root(struct api_call *call)
 {
+    struct offsets *offsets = worker_offsets(call->worker);
+    char *cluster = offsets ? offsets_cluster(offsets) : NULL;
     struct buf *b = api_json(call, 200);
     BUF_LIT(b, "{");
     json_field(b, "version", CONNECT_VERSION);
     json_field(b, "commit", "walwire-" WALWIRE_VERSION);
-    json_field(b, "kafka_cluster_id", props_get_or(worker_props(call->worker), "group.id", "walwire"));
+    json_field(b, "kafka_cluster_id",
+               cluster ? cluster : props_get_or(worker_props(call->worker), "group.id", "walwire"));
     BUF_LIT(b, "}");
+    free(cluster);
 }
 
 static void get_health(struct api_call *call)
@@ -184,122 +248,10 @@ static void get_health(struct api_call *call)
                                  "ready to handle requests.\"}");
 }
 
-/* ---- metrics ---- */
-
-static double metric_events(const struct connector_status *s)
-{
-    return (double)s->events;
-}
-static double metric_transactions(const struct connector_status *s)
-{
-    return (double)s->transactions;
-}
-static double metric_bytes(const struct connector_status *s)
-{
-    return (double)s->bytes;
-}
-static double metric_lag(const struct connector_status *s)
-{
-    return (double)s->lag_ms;
-}
-static double metric_received(const struct connector_status *s)
-{
-    return (double)s->received;
-}
-static double metric_flushed(const struct connector_status *s)
-{
-    return (double)s->flushed;
-}
-static double metric_snapshot(const struct connector_status *s)
-{
-    return s->snapshot_running;
-}
-static double metric_connected(const struct connector_status *s)
-{
-    return s->state == STATE_RUNNING;
-}
-
-#define STREAMING ",plugin=\"postgres\",context=\"streaming\""
-#define SNAPSHOT  ",plugin=\"postgres\",context=\"snapshot\""
-
-/* The second half are the names under which Debezium's JMX beans are usually exported; their `name` is
- * topic.prefix. */
-static const struct metric {
-    const char *name, *type, *text, *labels;
-    double (*value)(const struct connector_status *s);
-} metrics[] = {
-    {"walwire_events_total", "counter", "Events written.", NULL, metric_events},
-    {"walwire_transactions_total", "counter", "Transactions read.", NULL, metric_transactions},
-    {"walwire_bytes_total", "counter", "Bytes read from the server.", NULL, metric_bytes},
-    {"walwire_lag_ms", "gauge", "Age of the last event's commit in milliseconds; -1: none yet.", NULL,
-     metric_lag},
-    {"walwire_received_lsn", "gauge", "End of what was read, as a byte position.", NULL, metric_received},
-    {"walwire_flushed_lsn", "gauge", "What was acknowledged to the server, as a byte position.", NULL,
-     metric_flushed},
-    {"walwire_snapshot_running", "gauge", "1 while a snapshot is taken.", NULL, metric_snapshot},
-    {"debezium_metrics_MilliSecondsBehindSource", "gauge", "As walwire_lag_ms.", STREAMING, metric_lag},
-    {"debezium_metrics_TotalNumberOfEventsSeen", "counter", "As walwire_events_total.", STREAMING,
-     metric_events},
-    {"debezium_metrics_NumberOfCommittedTransactions", "counter", "As walwire_transactions_total.", STREAMING,
-     metric_transactions},
-    {"debezium_metrics_Connected", "gauge", "1 while running.", STREAMING, metric_connected},
-    {"debezium_metrics_SnapshotRunning", "gauge", "As walwire_snapshot_running.", SNAPSHOT, metric_snapshot},
-};
-
-static void append_label(struct buf *b, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            buf_char(b, '\\');
-        buf_str(b, *text == '\n' ? "\\n" : (char[]){*text, 0});
-    }
-}
-
-static void append_metric(struct buf *b, const struct metric *m, const struct worker_view *views, size_t n)
-{
-    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->text, m->name, m->type);
-    for (size_t i = 0; i < n; i++) {
-        buf_printf(b, "%s{%s=\"", m->name, m->labels ? "name" : "connector");
-        append_label(b, m->labels ? props_get_or(views[i].config, "topic.prefix", "") : views[i].name);
-        buf_printf(b, "\"%s} %.17g\n", m->labels ? m->labels : "", m->value(&views[i].status));
-    }
-}
-
-static void append_states(struct buf *b, const struct worker_view *views, size_t n)
-{
-    BUF_LIT(b, "# HELP walwire_connector_state 1 for the state that a connector is in.\n# TYPE "
-               "walwire_connector_state gauge\n");
-    for (size_t i = 0; i < n; i++)
-        for (int s = STATE_UNASSIGNED; s <= STATE_RESTARTING; s++) {
-            BUF_LIT(b, "walwire_connector_state{connector=\"");
-            append_label(b, views[i].name);
-            buf_printf(b, "\",state=\"%s\"} %d\n", connector_state_name(s), (int)views[i].status.state == s);
-        }
-}
-
-static void get_metrics(struct api_call *call)
-{
-    char **names = worker_names(call->worker);
-    size_t n = 0, found = 0;
-    while (names[n])
-        n++;
-    struct worker_view *views = xcalloc(n + 1, sizeof *views);
-    for (size_t i = 0; i < n; i++)
-        found += worker_look(call->worker, names[i], &views[found]) == WORKER_OK;
-    struct buf *b = api_json(call, 200);
-    call->reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    append_states(b, views, found);
-    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
-        append_metric(b, &metrics[i], views, found);
-    for (size_t i = 0; i < found; i++)
-        worker_view_free(&views[i]);
-    free(views);
-    free(names);
-}
-
 const struct api_route api_routes_server[] = {
     {"GET", "/", get_root, "version"},
     {"GET", "/health", get_health, "whether the process answers"},
-    {"GET", "/metrics", get_metrics, "counters and positions of all connectors, for Prometheus"},
+    {"GET", "/metrics", api_metrics, "counters and positions of all connectors, for Prometheus",
+     .text_answer = true},
     {NULL},
 };

@@ -1,7 +1,7 @@
 /* api_connectors.c - /connectors and what is below it.
  *
- * A walwire connector is one thing; Connect shows a connector and a task. A failed one therefore looks as
- * Debezium's would: connector RUNNING, task FAILED with a trace. */
+ * A walwire connector is its tasks, one a slot; Connect shows a connector beside them. A failed one therefore
+ * looks as Debezium's would: connector RUNNING, task FAILED with a trace. */
 #include "api.h"
 
 #include "config.h"
@@ -25,10 +25,10 @@ static void append_info(struct buf *b, const struct worker_view *v, bool tasks)
     config_json_masked(b, v->config);
     json_key(b, "tasks");
     BUF_LIT(b, "[");
-    if (tasks && has_task(v)) {
-        BUF_LIT(b, "{");
+    for (int i = 0; tasks && i < v->n_tasks; i++) {
+        buf_str(b, i ? ",{" : "{");
         json_field(b, "connector", v->name);
-        json_field_i64(b, "task", 0);
+        json_field_i64(b, "task", i);
         BUF_LIT(b, "}");
     }
     BUF_LIT(b, "]");
@@ -36,8 +36,9 @@ static void append_info(struct buf *b, const struct worker_view *v, bool tasks)
     BUF_LIT(b, "}");
 }
 
-/* {"state":..,"worker_id":..,"version":..} without its closing brace; id < 0: not a task. */
-static void append_state(struct buf *b, const struct api_call *call, enum connector_state state, int id)
+/* {"state":..,"worker_id":..,"version":..,"trace":..}; id < 0: not a task. */
+static void append_state(struct buf *b, const struct api_call *call, enum connector_state state, int id,
+                         const char *trace)
 {
     BUF_LIT(b, "{");
     if (id >= 0)
@@ -45,14 +46,22 @@ static void append_state(struct buf *b, const struct api_call *call, enum connec
     json_field(b, "state", connector_state_name(state));
     json_field(b, "worker_id", worker_id(call->worker));
     json_field(b, "version", WALWIRE_VERSION);
+    if (*trace)
+        json_field(b, "trace", trace);
+    BUF_LIT(b, "}");
 }
 
-static void append_task(struct buf *b, const struct api_call *call, const struct worker_view *v)
+static void append_task(struct buf *b, const struct api_call *call, const struct worker_view *v, int task)
 {
-    append_state(b, call, v->status.state, 0);
-    if (v->status.trace[0])
-        json_field(b, "trace", v->status.trace);
-    BUF_LIT(b, "}");
+    append_state(b, call, v->tasks[task].state, task, v->tasks[task].trace);
+}
+
+/* A connector fails as such only when it cannot be made of its configuration; else its task does. */
+static void append_connector(struct buf *b, const struct api_call *call, const struct worker_view *v)
+{
+    bool task_failed = v->status.state == STATE_FAILED && !v->broken;
+    append_state(b, call, task_failed ? STATE_RUNNING : v->status.state, -1,
+                 v->broken ? v->status.trace : "");
 }
 
 static void append_status(struct buf *b, const struct api_call *call, const struct worker_view *v)
@@ -60,12 +69,13 @@ static void append_status(struct buf *b, const struct api_call *call, const stru
     BUF_LIT(b, "{");
     json_field(b, "name", v->name);
     json_key(b, "connector");
-    append_state(b, call, v->status.state == STATE_FAILED ? STATE_RUNNING : v->status.state, -1);
-    BUF_LIT(b, "}");
+    append_connector(b, call, v);
     json_key(b, "tasks");
     BUF_LIT(b, "[");
-    if (has_task(v))
-        append_task(b, call, v);
+    for (int i = 0; has_task(v) && i < v->n_tasks; i++) {
+        buf_str(b, i ? "," : "");
+        append_task(b, call, v, i);
+    }
     BUF_LIT(b, "]");
     json_field(b, "type", "source");
     BUF_LIT(b, "}");
@@ -159,12 +169,12 @@ static void get_tasks(struct api_call *call)
         return;
     struct buf *b = api_json(call, 200);
     BUF_LIT(b, "[");
-    if (has_task(&v)) {
-        BUF_LIT(b, "{\"id\":{");
+    props_set(v.config, "task.class", "io.debezium.connector.postgresql.PostgresConnectorTask");
+    for (int i = 0; i < v.n_tasks; i++) {
+        buf_str(b, i ? ",{\"id\":{" : "{\"id\":{");
         json_field(b, "connector", v.name);
-        json_field_i64(b, "task", 0);
+        json_field_i64(b, "task", i);
         BUF_LIT(b, "},\"config\":");
-        props_set(v.config, "task.class", "io.debezium.connector.postgresql.PostgresConnectorTask");
         config_json_masked(b, v.config);
         BUF_LIT(b, "}");
     }
@@ -177,7 +187,7 @@ static bool task_number(struct api_call *call, long *number)
 {
     char *end;
     *number = strtol(call->params[1], &end, 10);
-    if (!*end)
+    if (!*end && *number >= INT32_MIN && *number <= INT32_MAX)
         return true;
     api_error(call, 404, "HTTP 404 Not Found");
     return false;
@@ -190,8 +200,8 @@ static void get_task_status(struct api_call *call)
     if (!task_number(call, &number))
         return;
     bool known = worker_look(call->worker, call->params[0], &v) == WORKER_OK;
-    if (known && number == 0 && has_task(&v))
-        append_task(api_json(call, 200), call, &v);
+    if (known && number >= 0 && number < v.n_tasks && has_task(&v))
+        append_task(api_json(call, 200), call, &v, (int)number);
     else
         api_error(call, 404, "No status found for task %s-%ld", call->params[0], number);
     if (known)
@@ -212,16 +222,14 @@ static bool settle_name(struct api_call *call, const char *name, struct props *c
     props_set(config, "name", name);
     const char *class_name = props_get(config, "connector.class");
     if (!class_name)
-        api_error(call, 400, "Connector config {name=%s} contains no connector type", name);
-    else if (!api_is_our_class(class_name))
-        api_error(
-            call, 400,
-            "Failed to find any class that implements Connector and which name matches %s, available "
-            "connectors are: "
-            "PluginDesc{name='io.debezium.connector.postgresql.PostgresConnector', version='" WALWIRE_VERSION
-            "', type=source}",
-            class_name);
-    return class_name && api_is_our_class(class_name);
+        api_no_class(call, config);
+    else if (!configs_our_class(class_name))
+        api_error(call, 400,
+                  "Failed to find any class that implements Connector and which name matches %s, available "
+                  "connectors are: PluginDesc{name='io.debezium.connector.postgresql.PostgresConnector', "
+                  "version='" WALWIRE_VERSION "', type=source}",
+                  class_name);
+    return class_name && configs_our_class(class_name);
 }
 
 static void add_location(struct api_call *call, const char *name)
@@ -230,7 +238,7 @@ static void add_location(struct api_call *call, const char *name)
     const char *host = call->request->host;
     buf_printf(&b, "http://%s/connectors/", *host ? host : worker_id(call->worker));
     for (; *name; name++)
-        buf_printf(&b, isalnum((unsigned char)*name) || strchr("-_.~", *name) ? "%c" : "%%%02X",
+        buf_printf(&b, isalnum((unsigned char)*name) || strchr("-_.~:@!$&'()*+,;=", *name) ? "%c" : "%%%02X",
                    (unsigned char)*name);
     http_reply_header(call->reply, "Location", b.ptr);
     buf_free(&b);
@@ -242,8 +250,8 @@ static void answer_change(struct api_call *call, const char *name, enum worker_r
     struct worker_view v;
     if (result == WORKER_EXISTS)
         api_error(call, 409, "Connector %s already exists", name);
-    else if (result == WORKER_INVALID)
-        api_error(call, 400, "%s", e->text);
+    else if (result == WORKER_INVALID || result == WORKER_UNKEPT)
+        api_error(call, result == WORKER_INVALID ? 400 : 500, "%s", e->text);
     else if (result == WORKER_UNKNOWN || worker_look(call->worker, name, &v) != WORKER_OK)
         api_error(call, 404, "Connector %s not found", name);
     else {
@@ -304,24 +312,26 @@ static void patch_config(struct api_call *call)
     worker_view_free(&v);
 }
 
-static void answer_empty(struct api_call *call, int status)
-{
-    call->reply->status = status;
-    call->reply->content_type = NULL;
-}
-
 static void delete_connector(struct api_call *call)
 {
-    if (worker_remove(call->worker, call->params[0]) == WORKER_OK)
-        answer_empty(call, 204);
+    struct err e = {0};
+    enum worker_result result = worker_remove(call->worker, call->params[0], &e);
+    if (result == WORKER_OK)
+        api_empty(call, 204);
+    else if (result == WORKER_UNKEPT)
+        api_error(call, 500, "%s", e.text);
     else
         api_error(call, 404, "Connector %s not found", call->params[0]);
 }
 
 static void change_state(struct api_call *call, enum worker_action action, int status)
 {
-    if (worker_act(call->worker, call->params[0], action) == WORKER_OK)
-        answer_empty(call, status);
+    struct err e = {0};
+    enum worker_result result = worker_act(call->worker, call->params[0], action, &e);
+    if (result == WORKER_OK)
+        api_empty(call, status);
+    else if (result == WORKER_UNKEPT)
+        api_error(call, 500, "%s", e.text);
     else
         api_error(call, 404, "Unknown connector %s", call->params[0]);
 }
@@ -341,22 +351,42 @@ static void put_stop(struct api_call *call)
     change_state(call, ACTION_STOP, 204);
 }
 
-/* Connect restarts tasks only when asked to; here the two are one. With a query the answer is a status, as
- * Connect's. */
+/* As Connect's plan of a restart: what it takes is shown as what it is about to be. */
+static bool mark_restarting(struct worker_view *v, bool tasks_too, bool failed_only)
+{
+    bool any = !failed_only || v->broken;
+    if (!has_task(v))
+        v->n_tasks = 0;
+    for (int i = 0; tasks_too && i < v->n_tasks; i++)
+        if (!failed_only || v->tasks[i].state == STATE_FAILED) {
+            v->tasks[i].state = STATE_RESTARTING;
+            any = true;
+        }
+    if (!failed_only || v->broken)
+        v->status.state = STATE_RESTARTING;
+    v->broken = false;
+    return any;
+}
+
+static bool query_true(const struct api_call *call, const char *name)
+{
+    return api_query(call, name, "true") || api_query(call, name, "TRUE") || api_query(call, name, "True");
+}
+
+/* Connect restarts tasks only when asked to; here the two are one, and a plain restart takes them too. With a
+ * query the answer is a status, as Connect's. */
 static void post_restart(struct api_call *call)
 {
     struct worker_view v;
+    struct err e = {0};
     if (!look(call, &v, "Unknown connector: ", ""))
         return;
-    bool failed_only = api_query(call, "onlyFailed", "true");
-    bool restarts = (v.status.state == STATE_RUNNING && !failed_only) || v.status.state == STATE_FAILED;
-    worker_act(call->worker, v.name, failed_only ? ACTION_RESTART_FAILED : ACTION_RESTART);
-    answer_empty(call, 204);
-    if (failed_only || api_query(call, "includeTasks", "true")) {
-        if (restarts)
-            v.status.state = STATE_RESTARTING;
+    bool failed_only = query_true(call, "onlyFailed"), tasks_too = query_true(call, "includeTasks");
+    if (mark_restarting(&v, tasks_too, failed_only))
+        worker_act(call->worker, v.name, failed_only ? ACTION_RESTART_FAILED : ACTION_RESTART, &e);
+    api_empty(call, 204);
+    if (failed_only || tasks_too)
         append_status(api_json(call, 202), call, &v);
-    }
     worker_view_free(&v);
 }
 
@@ -366,9 +396,8 @@ static void post_task_restart(struct api_call *call)
     long number;
     if (!task_number(call, &number) || !look(call, &v, "Unknown connector: ", ""))
         return;
-    if (number == 0 && has_task(&v)) {
-        worker_act(call->worker, v.name, ACTION_RESTART);
-        answer_empty(call, 204);
+    if (has_task(&v) && worker_restart_task(call->worker, v.name, number) == WORKER_OK) {
+        api_empty(call, 204);
     } else {
         api_error(call, 404, "Unknown task: %s-%ld", v.name, number);
     }
@@ -389,9 +418,8 @@ const struct api_route api_routes_connectors[] = {
     {"PUT", "/connectors/{name}/resume", put_resume, "goes on after pause or stop"},
     {"PUT", "/connectors/{name}/stop", put_stop, "stops and closes all sessions"},
     {"POST", "/connectors/{name}/restart", post_restart, "starts again; ?onlyFailed=true only if it failed"},
-    {"GET", "/connectors/{name}/tasks", get_tasks, "the one task"},
+    {"GET", "/connectors/{name}/tasks", get_tasks, "the tasks: one, or walwire.slots"},
     {"GET", "/connectors/{name}/tasks/{task}/status", get_task_status, "its state"},
-    {"POST", "/connectors/{name}/tasks/{task}/restart", post_task_restart,
-     "the same as restarting the connector"},
+    {"POST", "/connectors/{name}/tasks/{task}/restart", post_task_restart, "starts it again"},
     {NULL},
 };

@@ -2,6 +2,7 @@
 #include "api.h"
 #include "command.h"
 #include "config.h"
+#include "configs.h"
 #include "log.h"
 #include "offsets.h"
 #include "web.h"
@@ -19,11 +20,13 @@
 #define PAGE_PRESET  "http://127.0.0.1:8000"
 #define HEARTBEAT_MS 2000 /* how often browsers hear of position and lag */
 #define STOP_SECONDS 9    /* a stop is done within ten */
+#define RETRY_MS     2000
 
 struct server {
     struct props *worker_props;
     struct hub *hub;
     struct offsets *offsets;
+    struct configs *configs; /* NULL: connectors created by REST end with the process */
     struct worker *worker;
     struct web *web;
 };
@@ -37,6 +40,9 @@ static const char help[] =
     "  offset.storage.topic                checkpoints in Kafka, as Debezium's (preset with Kafka: "
     "connect-offsets)\n"
     "  offset.storage.file.filename        checkpoints in a file instead\n"
+    "  config.storage.topic                connectors in Kafka, as Connect's; without it REST's end with the "
+    "process\n"
+    "  config.storage.file.filename        connectors in a file instead (preset with a file of checkpoints)\n"
     "  offset.flush.interval.ms            how often a checkpoint is made, preset 1000\n"
     "  producer.*                          producer settings under their Java names\n"
     "and walwire's:\n"
@@ -44,7 +50,8 @@ static const char help[] =
     "; \"none\": no browsers\n"
     "  websocket.allowed.origins           pages of other hosts that may connect\n"
     "  web.dir                             where the live page's files are\n"
-    "  log.level, log.format               error warn info debug; text json\n\n"
+    "  log.level, log.format               error warn info debug; text json (also WALWIRE_LOG_LEVEL, "
+    "WALWIRE_LOG_FORMAT)\n\n"
     "CONNECTOR.json is what would be sent to POST /connectors, or its config alone with a \"name\".\n";
 
 /* ---- settings ---- */
@@ -76,10 +83,17 @@ static char *web_dir_of(const struct props *p)
     return xstrdup("web");
 }
 
+static const char *env_or(const char *name, const char *preset)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : preset;
+}
+
 static bool apply_log(const struct props *p, struct err *e)
 {
     enum log_level level;
-    const char *name = props_get_or(p, "log.level", "info"), *format = props_get_or(p, "log.format", "text");
+    const char *name = props_get_or(p, "log.level", env_or("WALWIRE_LOG_LEVEL", "info"));
+    const char *format = props_get_or(p, "log.format", env_or("WALWIRE_LOG_FORMAT", "text"));
     if (!log_level_parse(name, &level))
         return err_set(e, ERR_CONFIG, "log.level=%s: use error, warn, info or debug", name);
     if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
@@ -106,7 +120,7 @@ static bool add_connector(struct server *s, const char *path, struct err *e)
     struct props *p = config_load(path, &name, e);
     bool ok = p != NULL;
     if (ok) {
-        enum worker_result result = worker_add(s->worker, name, p, STATE_RUNNING, e);
+        enum worker_result result = worker_add_given(s->worker, name, p, STATE_RUNNING, e);
         if (result == WORKER_EXISTS)
             err_set(e, ERR_CONFIG, "connector %s is given twice", name);
         ok = result == WORKER_OK || err_prefix(e, "%s", path);
@@ -139,22 +153,44 @@ static bool open_web(struct server *s, struct err *e)
     return s->web != NULL;
 }
 
+/* Kafka may come up after this process: it is waited for, until a signal. */
+static bool restore(struct server *s, struct err *e)
+{
+    if (!s->configs) {
+        log_info("connectors created by REST end with this process; set config.storage.topic to keep them");
+        return true;
+    }
+    while (!worker_restore(s->worker, e)) {
+        if (e->kind != ERR_RETRY)
+            return false;
+        log_warn("connectors cannot be read: %s; trying again", e->text);
+        if (command_wait_signal(RETRY_MS))
+            return false;
+        *e = (struct err){0};
+    }
+    log_info("connectors are kept in %s", configs_place(s->configs));
+    return true;
+}
+
 static bool server_open(struct server *s, int n, char **connectors, struct err *e)
 {
-    if (!apply_log(s->worker_props, e) || !(s->offsets = offsets_open(s->worker_props, e)))
+    if (!apply_log(s->worker_props, e) || !(s->offsets = offsets_open(s->worker_props, e)) ||
+        !configs_open(s->worker_props, &s->configs, e))
         return false;
     if (*listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET))
         s->hub = hub_new(&(struct hub_options){.heartbeat_ms = HEARTBEAT_MS});
-    if (!(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)) || !open_web(s, e))
+    if (!(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)))
         return false;
+    worker_keep(s->worker, s->configs);
     for (int i = 0; i < n; i++)
         if (!add_connector(s, connectors[i], e))
             return false;
-    return true;
+    return restore(s, e) && open_web(s, e);
 }
 
 static void server_close(struct server *s)
 {
+    worker_stop(s->worker); /* first, so that a browser's last position is where the next start begins */
     if (s->hub)
         hub_stop(s->hub);
     web_stop(s->web);
@@ -163,6 +199,7 @@ static void server_close(struct server *s)
         hub_free(s->hub);
     if (s->offsets)
         offsets_close(s->offsets);
+    configs_close(s->configs);
     props_free(s->worker_props);
 }
 

@@ -1,7 +1,7 @@
 /* offsets.c - the checkpoint in Debezium's own words.
  *
  * Debezium writes its members in a Java HashMap's order and reads them in any. Members that it writes beyond
- * ours (lsn_events_processed, transaction_id, incremental_snapshot_* ...) are left alone when read. */
+ * ours (transaction_id, incremental_snapshot_* ...) are left alone when read. */
 #include "offsets.h"
 
 #include "json.h"
@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 enum { MOST_VALUE_BYTES = 16 * 1024 * 1024, MOST_DEPTH = 64 };
 
@@ -41,6 +43,8 @@ void offset_json(struct buf *b, const struct offset *o)
         json_field(b, "messageType", o->message_type);
     field_lsn(b, "lsn_commit", o->lsn_commit);
     field_lsn(b, "lsn", o->lsn);
+    if (o->lsn_events)
+        json_field_i64(b, "lsn_events_processed", o->lsn_events);
     if (o->tx_id >= 0)
         json_field_i64(b, "txId", o->tx_id);
     if (o->ts_usec)
@@ -50,7 +54,11 @@ void offset_json(struct buf *b, const struct offset *o)
         field_bool(b, "snapshot_completed", o->snapshot_completed);
         field_bool(b, "last_snapshot_record", o->last_snapshot_record);
     }
+    if (o->transaction)
+        buf_str(b, o->transaction);
     field_lsn(b, "walwire_lsn", o->reached);
+    if (o->slots > 1)
+        json_field_i64(b, "walwire_slots", o->slots);
     buf_char(b, '}');
 }
 
@@ -94,13 +102,16 @@ static bool member_true(json_object *root, const char *name)
 
 static bool offset_read(json_object *root, struct offset *o, struct err *e)
 {
+    int64_t slots = 1;
     if (!member_lsn(root, "lsn", &o->lsn, e) || !member_lsn(root, "lsn_proc", &o->lsn_proc, e) ||
         !member_lsn(root, "lsn_commit", &o->lsn_commit, e) ||
         !member_lsn(root, "walwire_lsn", &o->reached, e) || !member_i64(root, "txId", &o->tx_id, e) ||
-        !member_i64(root, "ts_usec", &o->ts_usec, e) ||
+        !member_i64(root, "lsn_events_processed", &o->lsn_events, e) ||
+        !member_i64(root, "ts_usec", &o->ts_usec, e) || !member_i64(root, "walwire_slots", &slots, e) ||
         !member_text(root, "messageType", o->message_type, e) ||
         !member_text(root, "snapshot", o->snapshot, e))
         return false;
+    o->slots = (int)slots;
     if (member_true(root, "snapshot")) /* before Debezium 2.5 */
         snprintf(o->snapshot, sizeof o->snapshot, "INITIAL");
     o->snapshot_completed = member_true(root, "snapshot_completed");
@@ -146,9 +157,10 @@ static struct offsets_store *store_open(const struct props *worker, struct err *
         err_set(e, ERR_CONFIG,
                 "both offset.storage.file.filename and offset.storage.topic are set; remove one of them");
     else if (*path)
-        return offsets_file_open(path, e);
+        return offsets_file_open("offset.storage.file.filename", path, e);
     else if (*servers)
-        return offsets_kafka_open(worker, e);
+        return offsets_kafka_open(
+            worker, &(struct offsets_topic){.kind = "offset", .name = *topic ? topic : "connect-offsets"}, e);
     else
         err_set(e, ERR_CONFIG,
                 "there is no place to keep positions in; add to the worker file: "
@@ -218,4 +230,70 @@ bool offsets_save(struct offsets *o, const char *connector, const char *server, 
 bool offsets_delete(struct offsets *o, const char *connector, const char *server, struct err *e)
 {
     return value_save(o, connector, server, (struct slice){NULL, 0}, e);
+}
+
+/* ---- whole connectors, for REST ---- */
+
+/* ["connector",{partition}]; *partition is the root's. NULL: not a key of this connector. */
+static json_object *key_parse(struct slice key, const char *connector, json_object **partition)
+{
+    json_object *root = json_tokener_parse(key.ptr);
+    bool ours = json_object_is_type(root, json_type_array) && json_object_array_length(root) == 2;
+    json_object *name = ours ? json_object_array_get_idx(root, 0) : NULL;
+    if (json_object_is_type(name, json_type_string) && strcmp(json_object_get_string(name), connector) == 0) {
+        *partition = json_object_array_get_idx(root, 1);
+        return root;
+    }
+    json_object_put(root);
+    return NULL;
+}
+
+struct listing {
+    const char *connector;
+    offsets_entry *take;
+    void *ctx;
+};
+
+static void listing_take(void *ctx, struct slice key, struct slice value)
+{
+    const struct listing *l = ctx;
+    json_object *partition, *root = key_parse(key, l->connector, &partition);
+    if (!root)
+        return;
+    const char *text = json_object_to_json_string_ext(partition, PLAIN);
+    l->take(l->ctx, slice_of(text), value);
+    json_object_put(root);
+}
+
+bool offsets_list(struct offsets *o, const char *connector, offsets_entry *take, void *ctx, struct err *e)
+{
+    struct listing l = {connector, take, ctx};
+    pthread_mutex_lock(&o->lock);
+    bool ok = o->store->type->each(o->store, listing_take, &l, e);
+    pthread_mutex_unlock(&o->lock);
+    return ok;
+}
+
+bool offsets_put(struct offsets *o, const char *connector, struct slice partition, struct slice value,
+                 struct err *e)
+{
+    struct buf key = BUF_EMPTY;
+    buf_char(&key, '[');
+    json_string(&key, slice_of(connector));
+    buf_char(&key, ',');
+    buf_slice(&key, partition);
+    buf_char(&key, ']');
+    pthread_mutex_lock(&o->lock);
+    bool ok = o->store->type->save(o->store, buf_view(&key), value, e);
+    pthread_mutex_unlock(&o->lock);
+    buf_free(&key);
+    return ok;
+}
+
+char *offsets_cluster(struct offsets *o)
+{
+    pthread_mutex_lock(&o->lock);
+    char *id = o->store->type->cluster(o->store);
+    pthread_mutex_unlock(&o->lock);
+    return id;
 }

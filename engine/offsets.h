@@ -18,9 +18,14 @@ struct offset {
     lsn_t lsn, lsn_proc, lsn_commit; /* 0: member absent */
     int64_t tx_id;                   /* -1: absent */
     int64_t ts_usec;                 /* 0: absent */
+    int64_t lsn_events;              /* "lsn_events_processed": rows delivered at lsn; 0: absent */
     char message_type[16];           /* "COMMIT" ...; "": absent */
     char snapshot[16];               /* "INITIAL" while a snapshot runs; "": absent */
     bool snapshot_completed, last_snapshot_record;
+    int slots; /* "walwire_slots", ours: one of so many shards; 0, 1: absent, of a connector with one slot */
+    /* Only written: members of an open transaction's counters as JSON text, each with a comma before it;
+     * NULL: none. Borrowed. */
+    const char *transaction;
     lsn_t reached; /* "walwire_lsn", ours, ignored by Debezium: nothing to publish up to here; 0: absent */
 };
 
@@ -39,5 +44,16 @@ bool offsets_save(struct offsets *o, const char *connector, const char *server, 
                   struct err *e);
 bool offsets_delete(struct offsets *o, const char *connector, const char *server,
                     struct err *e); /* tombstone */
+
+/* Everything that is stored for a connector, whoever wrote it: JSON texts, valid during the call. */
+typedef void offsets_entry(void *ctx, struct slice partition, struct slice value);
+bool offsets_list(struct offsets *o, const char *connector, offsets_entry *take, void *ctx, struct err *e);
+/* Stores a position as given; value.ptr NULL deletes it. partition: JSON as Connect writes it, without
+ * blanks. */
+bool offsets_put(struct offsets *o, const char *connector, struct slice partition, struct slice value,
+                 struct err *e);
+/* The id of the Kafka cluster that keeps the positions; NULL: a file does, or Kafka does not answer. Owned by
+ * the caller. */
+char *offsets_cluster(struct offsets *o);
 
 #endif

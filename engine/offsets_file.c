@@ -1,4 +1,4 @@
-/* offsets_file.c - positions in one JSON file, {"key": value, ...}, with Connect's keys.
+/* offsets_file.c - positions or connectors in one JSON file, {"key": value, ...}, with Connect's keys.
  *
  * Each save writes a new file beside the old one and renames it over, so a crash leaves the old or the new
  * one whole. The file is read again before each change, under a lock on its directory, because another
@@ -22,6 +22,7 @@ enum { MOST_FILE_BYTES = 64 * 1024 * 1024 };
 
 struct file_store {
     struct offsets_store base;
+    const char *setting;
     char *path, *name, *next_name; /* names inside the directory */
     int directory;
 };
@@ -33,8 +34,8 @@ static bool cannot(struct file_store *s, const char *what, int why, struct err *
                          : why == ELOOP
                              ? "; it is a symbolic link, which is not followed: name the file itself"
                              : "; give the process's user the right to it, or name another file";
-    return err_set(e, passing ? ERR_RETRY : ERR_CONFIG, "offset.storage.file.filename=%s: cannot %s: %s%s",
-                   s->path, what, strerror(why), advice);
+    return err_set(e, passing ? ERR_RETRY : ERR_CONFIG, "%s=%s: cannot %s: %s%s", s->setting, s->path, what,
+                   strerror(why), advice);
 }
 
 static bool read_all(struct file_store *s, int fd, struct buf *out, struct err *e)
@@ -50,8 +51,7 @@ static bool read_all(struct file_store *s, int fd, struct buf *out, struct err *
             return true;
         buf_added(out, (size_t)n);
         if (out->len > MOST_FILE_BYTES)
-            return err_set(e, ERR_CONFIG,
-                           "offset.storage.file.filename=%s: too large for a file of positions", s->path);
+            return err_set(e, ERR_CONFIG, "%s=%s: too large for such a file", s->setting, s->path);
     }
 }
 
@@ -59,9 +59,9 @@ static bool text_parse(struct file_store *s, struct slice text, json_object **ou
 {
     if (slice_starts(text, "\xAC\xED"))
         return err_set(e, ERR_CONFIG,
-                       "offset.storage.file.filename=%s was written by Java (Kafka Connect standalone, "
-                       "Debezium Server); name another file, and set the position there with walwire offsets",
-                       s->path);
+                       "%s=%s was written by Java (Kafka Connect standalone, Debezium Server); name another "
+                       "file, and set the position there with PATCH /connectors/NAME/offsets",
+                       s->setting, s->path);
     json_tokener *tokener = json_tokener_new_ex(64);
     *out = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
     json_tokener_free(tokener);
@@ -69,11 +69,10 @@ static bool text_parse(struct file_store *s, struct slice text, json_object **ou
         return true;
     json_object_put(*out);
     *out = NULL;
-    return err_set(
-        e, ERR_CONFIG,
-        "offset.storage.file.filename=%s is damaged (not a JSON object); put back a copy of it, or "
-        "remove it to let its connectors begin anew",
-        s->path);
+    return err_set(e, ERR_CONFIG,
+                   "%s=%s is damaged (not a JSON object); put back a copy of it, or remove it to let its "
+                   "connectors begin anew",
+                   s->setting, s->path);
 }
 
 /* *out is owned by the caller; an absent file is an empty object. */
@@ -143,7 +142,7 @@ static bool file_change(struct file_store *s, struct slice key, struct slice val
 {
     json_object *root, *member = value.ptr ? json_tokener_parse(value.ptr) : NULL;
     if (value.ptr && !member)
-        return err_set(e, ERR_FATAL, "a position that is not JSON was to be stored");
+        return err_set(e, ERR_FATAL, "what is not JSON was to be stored");
     if (!file_read(s, &root, e)) {
         json_object_put(member);
         return false;
@@ -168,6 +167,27 @@ static bool file_save(struct offsets_store *store, struct slice key, struct slic
     return ok;
 }
 
+static bool file_each(struct offsets_store *store, offsets_each *take, void *ctx, struct err *e)
+{
+    struct file_store *s = (struct file_store *)store;
+    json_object *root;
+    if (!file_read(s, &root, e))
+        return false;
+    json_object_object_foreach(root, key, member)
+    {
+        const char *text =
+            json_object_to_json_string_ext(member, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        take(ctx, slice_of(key), slice_of(text));
+    }
+    json_object_put(root);
+    return true;
+}
+
+static char *file_cluster(struct offsets_store *store)
+{
+    return NULL;
+}
+
 static void file_close(struct offsets_store *store)
 {
     struct file_store *s = (struct file_store *)store;
@@ -179,7 +199,8 @@ static void file_close(struct offsets_store *store)
     free(s);
 }
 
-static const struct offsets_store_type FILE_TYPE = {file_load, file_save, file_close};
+static const struct offsets_store_type FILE_TYPE = {file_load, file_save, file_each, file_cluster,
+                                                    file_close};
 
 static bool file_usable(struct file_store *s, struct err *e)
 {
@@ -194,11 +215,12 @@ static bool file_usable(struct file_store *s, struct err *e)
     return true;
 }
 
-struct offsets_store *offsets_file_open(const char *path, struct err *e)
+struct offsets_store *offsets_file_open(const char *setting, const char *path, struct err *e)
 {
     struct file_store *s = xcalloc(1, sizeof *s);
     char *for_directory = xstrdup(path), *for_name = xstrdup(path);
     s->base.type = &FILE_TYPE;
+    s->setting = setting;
     s->path = xstrdup(path);
     s->name = xstrdup(basename(for_name));
     s->next_name = xasprintf("%s.next", s->name);

@@ -1,4 +1,4 @@
-/* offsets_kafka.c - positions in Kafka Connect's offsets topic.
+/* offsets_kafka.c - positions or connectors in one of Kafka Connect's compacted topics.
  *
  * A load reads the topic from its beginning to the end that it has then: the topic is compacted, and it is
  * read once a start. No consumer group is used, so no right on a group is needed. Topics are never created by
@@ -10,6 +10,7 @@
 #include "kafka_client.h"
 #include "kafka_settings.h"
 #include "kafka_topics.h"
+#include "map.h"
 #include "xmalloc.h"
 
 #include <stdio.h>
@@ -28,7 +29,10 @@ enum {
 struct kafka_store {
     struct offsets_store base;
     struct props *worker;
+    const char *kind; /* "offset", "config" */
+    char *setting;    /* "offset.storage.topic=NAME", for errors */
     char *topic;
+    int wanted;           /* partitions of a new one; 0: as the worker says */
     rd_kafka_t *producer; /* NULL: to be made at the next use */
     rd_kafka_topic_t *target;
     rd_kafka_queue_t *events;
@@ -80,7 +84,7 @@ static bool producer_make(struct kafka_store *s, struct err *e)
         return false;
     s->events = rd_kafka_queue_get_main(s->producer);
     s->target = rd_kafka_topic_new(s->producer, s->topic, NULL);
-    return s->target || kafka_error_set(e, rd_kafka_last_error(), NULL, "offset.storage.topic=%s", s->topic);
+    return s->target || kafka_error_set(e, rd_kafka_last_error(), NULL, "%s", s->setting);
 }
 
 /* *brokers and s->partitions (0: there is no such topic). */
@@ -89,7 +93,7 @@ static bool topic_look(struct kafka_store *s, int *brokers, struct err *e)
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code = rd_kafka_metadata(s->producer, 0, s->target, &metadata, REACH_MS);
     if (code)
-        return kafka_error_set(e, code, NULL, "offset.storage.topic=%s", s->topic);
+        return kafka_error_set(e, code, NULL, "%s", s->setting);
     *brokers = metadata->broker_cnt;
     const struct rd_kafka_metadata_topic *topic = metadata->topics;
     code = metadata->topic_cnt ? topic->err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
@@ -97,11 +101,13 @@ static bool topic_look(struct kafka_store *s, int *brokers, struct err *e)
     rd_kafka_metadata_destroy(metadata);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
         return true;
-    return !code || kafka_error_set(e, code, NULL, "offset.storage.topic=%s", s->topic);
+    return !code || kafka_error_set(e, code, NULL, "%s", s->setting);
 }
 
-static int worker_number(struct kafka_store *s, const char *name, const char *preset)
+static int worker_number(struct kafka_store *s, const char *what, const char *preset)
 {
+    char name[64];
+    snprintf(name, sizeof name, "%s.storage.%s", s->kind, what);
     int n = atoi(props_get_or(s->worker, name, preset));
     return n == 0 || n < -1 || n > MOST_PARTITIONS ? atoi(preset) : n;
 }
@@ -121,8 +127,9 @@ static bool topic_create(struct kafka_store *s, int brokers, struct err *e)
 {
     struct props *config = props_new();
     props_set(config, "cleanup.policy", "compact");
-    struct kafka_topic_shape shape = {.partitions = worker_number(s, "offset.storage.partitions", "25"),
-                                      .replicas = worker_number(s, "offset.storage.replication.factor", "3"),
+    struct kafka_topic_shape shape = {.partitions =
+                                          s->wanted ? s->wanted : worker_number(s, "partitions", "25"),
+                                      .replicas = worker_number(s, "replication.factor", "3"),
                                       .config = config};
     rd_kafka_queue_t *queue = rd_kafka_queue_new(s->producer);
     bool ok =
@@ -132,9 +139,9 @@ static bool topic_create(struct kafka_store *s, int brokers, struct err *e)
     if (ok || shape.replicas <= brokers || e->kind != ERR_CONFIG)
         return ok;
     return err_set(e, ERR_CONFIG,
-                   "offset.storage.topic=%s cannot be created with %d replicas (Connect's preset is 3) on %d "
-                   "broker%s; add to the worker file: offset.storage.replication.factor=%d",
-                   s->topic, shape.replicas, brokers, brokers == 1 ? "" : "s", brokers);
+                   "%s cannot be created with %d replicas (Connect's preset is 3) on %d broker%s; add to the "
+                   "worker file: %s.storage.replication.factor=%d",
+                   s->setting, shape.replicas, brokers, brokers == 1 ? "" : "s", s->kind, brokers);
 }
 
 /* What a topic forgets, a connector would begin anew. Who may not read its settings is believed. */
@@ -147,9 +154,9 @@ static bool topic_keeps(struct kafka_store *s, struct err *e)
     s->partitions = 0;
     return err_set(
         e, ERR_CONFIG,
-        "offset.storage.topic=%s has cleanup.policy=%s, so positions in it would be forgotten; set "
+        "%s has cleanup.policy=%s, so what is in it would be forgotten; set "
         "cleanup.policy=compact: kafka-configs --alter --topic %s --add-config cleanup.policy=compact",
-        s->topic, policy, s->topic);
+        s->setting, policy, s->topic);
 }
 
 /* A created topic is not known to every broker at once. */
@@ -171,10 +178,8 @@ static bool topic_ensure(struct kafka_store *s, struct err *e)
         if (!topic_look(s, &brokers, e) && e->kind != ERR_RETRY)
             return false;
     }
-    return s->partitions || err_set(e, ERR_RETRY,
-                                    "offset.storage.topic=%s does not appear; create it with "
-                                    "cleanup.policy=compact",
-                                    s->topic);
+    return s->partitions ||
+           err_set(e, ERR_RETRY, "%s does not appear; create it with cleanup.policy=compact", s->setting);
 }
 
 static bool producer_ready(struct kafka_store *s, struct err *e)
@@ -201,11 +206,9 @@ static bool report_wait(struct kafka_store *s, struct err *e)
         if (ev)
             rd_kafka_event_destroy(ev);
         if (done)
-            return !code ||
-                   kafka_error_set(e, code, NULL, "offset.storage.topic=%s: position not stored", s->topic);
+            return !code || kafka_error_set(e, code, NULL, "%s: not stored", s->setting);
     }
-    return err_set(e, ERR_RETRY, "offset.storage.topic=%s: position not stored: no answer within %d s",
-                   s->topic, SAVE_MS / 1000);
+    return err_set(e, ERR_RETRY, "%s: not stored: no answer within %d s", s->setting, SAVE_MS / 1000);
 }
 
 static bool kafka_save(struct offsets_store *store, struct slice key, struct slice value, struct err *e)
@@ -216,8 +219,7 @@ static bool kafka_save(struct offsets_store *store, struct slice key, struct sli
     bool ok = rd_kafka_produce(s->target, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, (void *)value.ptr,
                                value.len, key.ptr, key.len, NULL) == 0;
     ok = ok ? report_wait(s, e)
-            : kafka_error_set(e, rd_kafka_last_error(), NULL, "offset.storage.topic=%s: position not stored",
-                              s->topic);
+            : kafka_error_set(e, rd_kafka_last_error(), NULL, "%s: not stored", s->setting);
     if (!ok)
         producer_close(s);
     return ok;
@@ -226,29 +228,50 @@ static bool kafka_save(struct offsets_store *store, struct slice key, struct sli
 /* -- reading
  * ---------------------------------------------------------------------------------------------------- */
 
-struct reading {
-    struct slice key;
-    struct buf *value;
-    bool found;
-    int64_t newest;    /* timestamp of the record taken, */
-    int32_t partition; /* and where it was; -1: none yet */
-    int open;          /* partitions not yet read to their end */
-    bool *ended;       /* which; an end is told again after each record that comes later */
+/* The newest value of a key. */
+struct latest {
+    struct buf value;
+    bool found;        /* false: it was deleted */
+    int64_t stamp;     /* of the record taken, */
+    int32_t partition; /* and where it was */
 };
 
-/* The key is in one partition, unless something else than Connect has written it. */
+struct reading {
+    struct slice only;  /* the one key that is wanted; .ptr NULL: all */
+    struct map *latest; /* by key */
+    int open;           /* partitions not yet read to their end */
+    bool *ended;        /* which; an end is told again after each record that comes later */
+};
+
+/* A key is in one partition, unless something else than Connect has written it. */
 static void record_take(struct reading *r, const rd_kafka_message_t *m)
 {
-    if (!slice_eq(r->key, (struct slice){m->key, m->key_len}))
+    struct slice key = {m->key, m->key_len};
+    if (!key.ptr || (r->only.ptr && !slice_eq(r->only, key)))
         return;
     int64_t stamp = rd_kafka_message_timestamp(m, NULL);
-    if (r->partition >= 0 && r->partition != m->partition && stamp < r->newest)
+    struct latest *l = map_get(r->latest, key);
+    if (l && l->partition != m->partition && stamp < l->stamp)
         return;
-    r->partition = m->partition;
-    r->newest = stamp;
-    r->found = m->payload;
-    buf_reset(r->value);
-    buf_append(r->value, m->payload, m->len);
+    if (!l)
+        map_set(r->latest, key, l = xcalloc(1, sizeof *l));
+    l->partition = m->partition;
+    l->stamp = stamp;
+    l->found = m->payload;
+    buf_reset(&l->value);
+    buf_append(&l->value, m->payload, m->len);
+}
+
+static void reading_free(struct reading *r)
+{
+    struct slice key;
+    void *value;
+    for (size_t at = 0; map_next(r->latest, &at, &key, &value);) {
+        buf_free(&((struct latest *)value)->value);
+        free(value);
+    }
+    map_free(r->latest);
+    free(r->ended);
 }
 
 static void end_take(struct reading *r, int32_t partition)
@@ -265,8 +288,7 @@ static bool messages_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_
         rd_kafka_message_t *m = rd_kafka_consume_queue(queue, READ_MS);
         if (!m)
             return kafka_client_reach(consumer, 1000, e) &&
-                   err_set(e, ERR_RETRY, "offset.storage.topic=%s: no answer within %d s", s->topic,
-                           READ_MS / 1000);
+                   err_set(e, ERR_RETRY, "%s: no answer within %d s", s->setting, READ_MS / 1000);
         rd_kafka_resp_err_t code = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ? 0 : m->err;
         if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
             end_take(r, m->partition);
@@ -274,7 +296,7 @@ static bool messages_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_
             record_take(r, m);
         rd_kafka_message_destroy(m);
         if (code)
-            return kafka_error_set(e, code, NULL, "offset.storage.topic=%s cannot be read", s->topic);
+            return kafka_error_set(e, code, NULL, "%s cannot be read", s->setting);
     }
     return true;
 }
@@ -285,7 +307,7 @@ static bool leaders_learn(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code = rd_kafka_metadata(consumer, 0, topic, &metadata, REACH_MS);
     if (code)
-        return kafka_error_set(e, code, NULL, "offset.storage.topic=%s cannot be read", s->topic);
+        return kafka_error_set(e, code, NULL, "%s cannot be read", s->setting);
     rd_kafka_metadata_destroy(metadata);
     return true;
 }
@@ -298,9 +320,9 @@ static bool partitions_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafk
     while (started < s->partitions &&
            rd_kafka_consume_start_queue(topic, started, RD_KAFKA_OFFSET_BEGINNING, queue) == 0)
         started++;
-    bool ok = started == s->partitions ? messages_read(s, consumer, queue, r, e)
-                                       : kafka_error_set(e, rd_kafka_last_error(), NULL,
-                                                         "offset.storage.topic=%s cannot be read", s->topic);
+    bool ok = started == s->partitions
+                  ? messages_read(s, consumer, queue, r, e)
+                  : kafka_error_set(e, rd_kafka_last_error(), NULL, "%s cannot be read", s->setting);
     while (started-- > 0)
         rd_kafka_consume_stop(topic, started);
     rd_kafka_queue_destroy(queue);
@@ -322,23 +344,62 @@ static rd_kafka_t *consumer_make(struct kafka_store *s, struct err *e)
     return NULL;
 }
 
-static bool kafka_load(struct offsets_store *store, struct slice key, struct buf *value, bool *found,
-                       struct err *e)
+/* Reads the whole topic; r->only is set, the rest is filled in and freed by reading_free in any case. */
+static bool topic_read(struct kafka_store *s, struct reading *r, struct err *e)
 {
-    struct kafka_store *s = (struct kafka_store *)store;
+    r->latest = map_new();
     rd_kafka_t *consumer = producer_ready(s, e) ? consumer_make(s, e) : NULL;
     if (!consumer)
         return false;
-    struct reading r = {.key = key, .value = value, .partition = -1, .open = s->partitions};
-    r.ended = xcalloc((size_t)s->partitions, sizeof *r.ended);
-    buf_reset(value);
+    r->open = s->partitions;
+    r->ended = xcalloc((size_t)s->partitions, sizeof *r->ended);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(consumer, s->topic, NULL);
-    bool ok = leaders_learn(s, consumer, topic, e) && partitions_read(s, consumer, topic, &r, e);
+    bool ok = leaders_learn(s, consumer, topic, e) && partitions_read(s, consumer, topic, r, e);
     rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(consumer);
-    free(r.ended);
-    *found = r.found;
     return ok;
+}
+
+static bool kafka_load(struct offsets_store *store, struct slice key, struct buf *value, bool *found,
+                       struct err *e)
+{
+    struct reading r = {.only = key};
+    bool ok = topic_read((struct kafka_store *)store, &r, e);
+    const struct latest *l = ok ? map_get(r.latest, key) : NULL;
+    buf_reset(value);
+    *found = l && l->found;
+    if (*found)
+        buf_slice(value, buf_view(&l->value));
+    reading_free(&r);
+    return ok;
+}
+
+static bool kafka_each(struct offsets_store *store, offsets_each *take, void *ctx, struct err *e)
+{
+    struct reading r = {.only = {NULL, 0}};
+    bool ok = topic_read((struct kafka_store *)store, &r, e);
+    struct slice key;
+    void *value;
+    for (size_t at = 0; ok && map_next(r.latest, &at, &key, &value);) {
+        const struct latest *l = value;
+        char *text = xstrndup(key.ptr, key.len);
+        if (l->found)
+            take(ctx, slice_of(text), buf_view(&l->value));
+        free(text);
+    }
+    reading_free(&r);
+    return ok;
+}
+
+static char *kafka_cluster(struct offsets_store *store)
+{
+    struct kafka_store *s = (struct kafka_store *)store;
+    struct err ignored = {0};
+    char *theirs = producer_ready(s, &ignored) ? rd_kafka_clusterid(s->producer, ASK_MS) : NULL;
+    char *id = theirs ? xstrdup(theirs) : NULL;
+    if (theirs)
+        rd_kafka_mem_free(s->producer, theirs);
+    return id;
 }
 
 static void kafka_close(struct offsets_store *store)
@@ -346,22 +407,27 @@ static void kafka_close(struct offsets_store *store)
     struct kafka_store *s = (struct kafka_store *)store;
     producer_close(s);
     props_free(s->worker);
+    free(s->setting);
     free(s->topic);
     free(s);
 }
 
-static const struct offsets_store_type KAFKA_TYPE = {kafka_load, kafka_save, kafka_close};
+static const struct offsets_store_type KAFKA_TYPE = {kafka_load, kafka_save, kafka_each, kafka_cluster,
+                                                     kafka_close};
 
-struct offsets_store *offsets_kafka_open(const struct props *worker, struct err *e)
+struct offsets_store *offsets_kafka_open(const struct props *worker, const struct offsets_topic *topic,
+                                         struct err *e)
 {
     rd_kafka_conf_t *conf = kafka_settings_client(worker, "walwire-offsets", e);
     if (!conf)
         return NULL;
     rd_kafka_conf_destroy(conf);
     struct kafka_store *s = xcalloc(1, sizeof *s);
-    const char *topic = props_get_or(worker, "offset.storage.topic", "");
     s->base.type = &KAFKA_TYPE;
     s->worker = props_copy(worker);
-    s->topic = xstrdup(*topic ? topic : "connect-offsets");
+    s->kind = topic->kind;
+    s->topic = xstrdup(topic->name);
+    s->setting = xasprintf("%s.storage.topic=%s", topic->kind, topic->name);
+    s->wanted = topic->partitions;
     return &s->base;
 }

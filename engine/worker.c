@@ -1,93 +1,40 @@
 /* worker.c - keeps the connectors, under one lock that is never held while something waits.
  *
+ * Changes come one at a time, under a second lock, which may be held while one is stored: an entry that was
+ * found under it stays. What is stored comes first, then what runs.
+ *
  * connector_free drains and joins, which takes seconds; the undertaker thread does it. While a connector of a
  * name is being buried, its successor is there but not started: both would want the same slot. */
 #include "worker.h"
 
+#include "clock.h"
 #include "config.h"
+#include "log.h"
+#include "metrics.h"
 #include "sink.h"
+#include "worker_entry.h"
 #include "xmalloc.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define REST_PRESET "http://127.0.0.1:8083"
 
-struct entry {
-    char *name;
-    struct connector *connector;
-    enum connector_state target; /* RUNNING, PAUSED or STOPPED */
-    bool waiting;                /* not started: the former one is still being buried */
-};
-
-struct list {
-    struct entry **items;
-    size_t count;
-};
+enum { STOP_MS = 10000, STEP_MS = 20 };
 
 struct worker {
     struct connector_env env;
     char *id;
+    struct configs *configs; /* NULL: connectors end with the process */
+    pthread_mutex_t change;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct list live, dying; /* dying: entries that are on their way out, the first of them being buried */
+    struct entries live, dying; /* dying: entries that are on their way out, the first of them being buried */
     bool ending;
     pthread_t undertaker;
 };
-
-/* ---- lists ---- */
-
-static void list_add(struct list *l, struct entry *e)
-{
-    l->items = xrealloc(l->items, (l->count + 1) * sizeof(struct entry *));
-    l->items[l->count++] = e;
-}
-
-static struct entry *list_find(const struct list *l, const char *name)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (strcmp(l->items[i]->name, name) == 0)
-            return l->items[i];
-    return NULL;
-}
-
-static void list_remove(struct list *l, const struct entry *e)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (l->items[i] == e) {
-            memmove(&l->items[i], &l->items[i + 1], (l->count - i - 1) * sizeof(struct entry *));
-            l->count--;
-            return;
-        }
-}
-
-static struct entry *entry_new(const char *name, struct connector *connector, enum connector_state target)
-{
-    struct entry *e = xcalloc(1, sizeof *e);
-    e->name = xstrdup(name);
-    e->connector = connector;
-    e->target = target;
-    return e;
-}
-
-static void entry_free(struct entry *e)
-{
-    connector_free(e->connector);
-    free(e->name);
-    free(e);
-}
-
-static void entry_apply(struct entry *e)
-{
-    if (e->waiting)
-        return;
-    if (e->target == STATE_PAUSED)
-        connector_pause(e->connector);
-    else if (e->target == STATE_STOPPED)
-        connector_stop(e->connector);
-    else
-        connector_start(e->connector);
-}
 
 /* ---- the undertaker ---- */
 
@@ -97,11 +44,11 @@ static void bury(struct worker *w, struct entry *dead)
     pthread_mutex_unlock(&w->lock);
     connector_free(dead->connector);
     pthread_mutex_lock(&w->lock);
-    list_remove(&w->dying, dead);
-    free(dead->name);
-    free(dead);
-    struct entry *next = list_find(&w->live, name);
-    if (next && next->waiting && !list_find(&w->dying, name)) {
+    entries_remove(&w->dying, dead);
+    dead->connector = NULL;
+    entry_free(dead);
+    struct entry *next = entries_find(&w->live, name);
+    if (next && next->waiting && !entries_find(&w->dying, name)) {
         next->waiting = false;
         entry_apply(next);
     }
@@ -126,9 +73,13 @@ static void *undertaker_run(void *arg)
 /* With the lock held. */
 static void hand_over(struct worker *w, struct entry *e)
 {
-    list_remove(&w->live, e);
+    entries_remove(&w->live, e);
+    if (!e->connector) {
+        entry_free(e);
+        return;
+    }
     connector_stop(e->connector);
-    list_add(&w->dying, e);
+    entries_add(&w->dying, e);
     pthread_cond_signal(&w->wake);
 }
 
@@ -168,10 +119,15 @@ struct worker *worker_new(const struct props *props, struct hub *hub, struct off
     const struct sink_type *sink = props_get(props, "bootstrap.servers") ? &kafka_sink : &null_sink;
     w->env = (struct connector_env){
         .worker = props, .offsets = offsets, .hub = hub, .worker_id = id, .sink = sink};
+    w->env.activity = activity_new();
+    w->env.metrics = metrics_new();
+    pthread_mutex_init(&w->change, NULL);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     if (pthread_create(&w->undertaker, NULL, undertaker_run, w) != 0) {
         err_set(e, ERR_FATAL, "cannot start a thread");
+        activity_free(w->env.activity);
+        metrics_free(w->env.metrics);
         free(w->id);
         free(w);
         return NULL;
@@ -179,14 +135,22 @@ struct worker *worker_new(const struct props *props, struct hub *hub, struct off
     return w;
 }
 
+static void stop_all(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->live.count; i++)
+        if (w->live.items[i]->connector)
+            connector_stop(w->live.items[i]->connector);
+    pthread_mutex_unlock(&w->lock);
+}
+
 void worker_free(struct worker *w)
 {
     if (!w)
         return;
+    stop_all(w);
     pthread_mutex_lock(&w->lock);
     w->ending = true;
-    for (size_t i = 0; i < w->live.count; i++)
-        connector_stop(w->live.items[i]->connector);
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->undertaker, NULL);
@@ -195,6 +159,9 @@ void worker_free(struct worker *w)
     free(w->live.items);
     free(w->dying.items);
     free(w->id);
+    activity_free(w->env.activity);
+    metrics_free(w->env.metrics);
+    pthread_mutex_destroy(&w->change);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->wake);
     free(w);
@@ -210,120 +177,319 @@ const struct props *worker_props(const struct worker *w)
     return w->env.worker;
 }
 
+struct activity *worker_activity(const struct worker *w)
+{
+    return w->env.activity;
+}
+
+struct metrics *worker_metrics(const struct worker *w)
+{
+    return w->env.metrics;
+}
+
+struct offsets *worker_offsets(const struct worker *w)
+{
+    return w->env.offsets;
+}
+
+void worker_keep(struct worker *w, struct configs *configs)
+{
+    w->configs = configs;
+}
+
+/* With the lock for changes held. */
+static struct entry *find(struct worker *w, const char *name)
+{
+    pthread_mutex_lock(&w->lock);
+    struct entry *entry = entries_find(&w->live, name);
+    pthread_mutex_unlock(&w->lock);
+    return entry;
+}
+
 /* ---- adding and removing ---- */
 
-/* With the lock held: a new entry, started unless one of that name is still being buried. */
-static void enter(struct worker *w, const char *name, struct connector *connector,
-                  enum connector_state target)
+/* A new entry, started unless one of that name is still being buried. */
+static void enter(struct worker *w, struct entry *entry)
 {
-    struct entry *entry = entry_new(name, connector, target);
-    entry->waiting = list_find(&w->dying, name) != NULL;
-    list_add(&w->live, entry);
+    pthread_mutex_lock(&w->lock);
+    entry->waiting = entries_find(&w->dying, entry->name) != NULL;
+    entries_add(&w->live, entry);
     entry_apply(entry);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static enum worker_result add(struct worker *w, const char *name, const struct props *config,
+                              enum connector_state target, bool kept, struct err *e)
+{
+    if (find(w, name) || (w->configs && configs_foreign(w->configs, name)))
+        return WORKER_EXISTS;
+    struct connector *connector = connector_new(&w->env, name, config, e);
+    if (!connector)
+        return WORKER_INVALID;
+    int tasks = target == STATE_RUNNING ? connector_tasks(connector) : 0;
+    if (kept && !configs_put(w->configs, name, config, target, tasks, true, e)) {
+        connector_free(connector);
+        return WORKER_UNKEPT;
+    }
+    struct entry *entry = entry_new(name, connector, config, target);
+    entry->kept = kept;
+    enter(w, entry);
+    return WORKER_OK;
 }
 
 enum worker_result worker_add(struct worker *w, const char *name, const struct props *config,
                               enum connector_state target, struct err *e)
 {
-    pthread_mutex_lock(&w->lock);
-    enum worker_result result = WORKER_OK;
-    struct connector *connector = NULL;
-    if (list_find(&w->live, name))
-        result = WORKER_EXISTS;
-    else if (!(connector = connector_new(&w->env, name, config, e)))
-        result = WORKER_INVALID;
-    else
-        enter(w, name, connector, target);
-    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_lock(&w->change);
+    enum worker_result result = add(w, name, config, target, w->configs != NULL, e);
+    pthread_mutex_unlock(&w->change);
     return result;
 }
 
-/* With the lock held: the new entry takes the old one's place in the order. */
-static void replace(struct worker *w, struct entry *old, struct connector *connector)
+enum worker_result worker_add_given(struct worker *w, const char *name, const struct props *config,
+                                    enum connector_state target, struct err *e)
 {
+    pthread_mutex_lock(&w->change);
+    enum worker_result result = add(w, name, config, target, false, e);
+    pthread_mutex_unlock(&w->change);
+    return result;
+}
+
+static void restore(void *ctx, const char *name, struct props *config, enum connector_state target)
+{
+    struct worker *w = ctx;
+    if (find(w, name)) {
+        log_info("connector %s is taken from its file; the one in %s is left alone", name,
+                 configs_place(w->configs));
+    } else {
+        struct err e = {0};
+        struct entry *entry = entry_new(name, connector_new(&w->env, name, config, &e), config, target);
+        entry->kept = true;
+        entry->tasked = target != STATE_STOPPED;
+        entry->broken = e;
+        if (!entry->connector)
+            log_error("connector %s of %s cannot be started: %s", name, configs_place(w->configs), e.text);
+        enter(w, entry);
+    }
+    props_free(config);
+}
+
+bool worker_restore(struct worker *w, struct err *e)
+{
+    pthread_mutex_lock(&w->change);
+    bool ok = !w->configs || configs_load(w->configs, restore, w, e);
+    pthread_mutex_unlock(&w->change);
+    return ok;
+}
+
+/* The new entry takes the old one's place in the order. */
+static void replace(struct worker *w, struct entry *old, struct connector *connector,
+                    const struct props *given)
+{
+    pthread_mutex_lock(&w->lock);
     size_t at = 0;
     while (w->live.items[at] != old)
         at++;
-    struct entry *entry = entry_new(old->name, connector, old->target);
-    entry->waiting = true;
+    struct entry *entry = entry_new(old->name, connector, given, old->target);
+    entry->kept = old->kept;
+    entry->tasked = old->tasked;
     hand_over(w, old);
-    list_add(&w->live, entry);
+    entry->waiting = entries_find(&w->dying, entry->name) != NULL;
+    entries_add(&w->live, entry);
     memmove(&w->live.items[at + 1], &w->live.items[at], (w->live.count - at - 1) * sizeof(struct entry *));
     w->live.items[at] = entry;
+    entry_apply(entry);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static enum worker_result update(struct worker *w, struct entry *old, const struct props *next, struct err *e)
+{
+    struct connector *connector = connector_new(&w->env, old->name, next, e);
+    if (!connector)
+        return WORKER_INVALID;
+    if (old->kept && !configs_put(w->configs, old->name, next, old->target,
+                                  old->tasked ? connector_tasks(connector) : 0, false, e)) {
+        connector_free(connector);
+        return WORKER_UNKEPT;
+    }
+    replace(w, old, connector, next);
+    return WORKER_OK;
 }
 
 enum worker_result worker_update(struct worker *w, const char *name, const struct props *config,
                                  struct err *e)
 {
     struct props *next = props_copy(config);
-    pthread_mutex_lock(&w->lock);
-    enum worker_result result = WORKER_OK;
-    struct entry *old = list_find(&w->live, name);
-    struct connector *connector = NULL;
-    if (old)
-        config_keep_masked(next, connector_config(old->connector));
-    if (!old)
-        result = WORKER_UNKNOWN;
-    else if (!(connector = connector_new(&w->env, name, next, e)))
-        result = WORKER_INVALID;
-    else
-        replace(w, old, connector);
-    pthread_mutex_unlock(&w->lock);
+    pthread_mutex_lock(&w->change);
+    enum worker_result result = WORKER_UNKNOWN;
+    struct entry *old = find(w, name);
+    if (old) {
+        config_keep_masked(next, old->given);
+        result = update(w, old, next, e);
+    }
+    pthread_mutex_unlock(&w->change);
     props_free(next);
     return result;
 }
 
-enum worker_result worker_remove(struct worker *w, const char *name)
+enum worker_result worker_remove(struct worker *w, const char *name, struct err *e)
 {
-    pthread_mutex_lock(&w->lock);
-    struct entry *entry = list_find(&w->live, name);
-    if (entry)
+    pthread_mutex_lock(&w->change);
+    struct entry *entry = find(w, name);
+    enum worker_result result = !entry ? WORKER_UNKNOWN : WORKER_OK;
+    if (entry && entry->kept && !configs_remove(w->configs, name, e))
+        result = WORKER_UNKEPT;
+    if (result == WORKER_OK) {
+        pthread_mutex_lock(&w->lock);
         hand_over(w, entry);
-    pthread_mutex_unlock(&w->lock);
-    return entry ? WORKER_OK : WORKER_UNKNOWN;
+        pthread_mutex_unlock(&w->lock);
+        activity_forget(w->env.activity, name);
+    }
+    pthread_mutex_unlock(&w->change);
+    return result;
 }
 
 /* ---- acting and looking ---- */
 
-static void restart(struct entry *entry, bool failed_only)
+/* What a broken one lacked, such as a variable of the environment, may be there now. */
+static void mend(struct worker *w, struct entry *entry)
 {
-    struct connector_status status;
-    connector_status(entry->connector, &status);
-    if (!entry->waiting && entry->target == STATE_RUNNING && (!failed_only || status.state == STATE_FAILED))
-        connector_restart(entry->connector);
-}
-
-static void act(struct entry *entry, enum worker_action action)
-{
-    static const enum connector_state targets[] = {STATE_PAUSED, STATE_RUNNING, STATE_STOPPED};
-    if (action == ACTION_RESTART || action == ACTION_RESTART_FAILED) {
-        restart(entry, action == ACTION_RESTART_FAILED);
-        return;
-    }
-    entry->target = targets[action];
+    entry->broken = (struct err){0};
+    entry->connector = connector_new(&w->env, entry->name, entry->given, &entry->broken);
     entry_apply(entry);
 }
 
-enum worker_result worker_act(struct worker *w, const char *name, enum worker_action action)
+/* With the lock held. */
+static void restart(struct worker *w, struct entry *entry, bool failed_only)
+{
+    if (!entry->connector)
+        mend(w, entry);
+    if (!entry->connector || entry->waiting || entry->target != STATE_RUNNING)
+        return;
+    for (int i = 0; i < connector_tasks(entry->connector); i++) {
+        struct connector_status status;
+        connector_task_status(entry->connector, i, &status);
+        if (!failed_only || status.state == STATE_FAILED)
+            connector_task_restart(entry->connector, i);
+    }
+}
+
+static enum worker_result act(struct worker *w, struct entry *entry, enum worker_action action, struct err *e)
+{
+    static const enum connector_state targets[] = {STATE_PAUSED, STATE_RUNNING, STATE_STOPPED};
+    bool restarts = action == ACTION_RESTART || action == ACTION_RESTART_FAILED;
+    if (!restarts && entry->kept && entry->target != targets[action] &&
+        !configs_target(w->configs, entry->name, entry->given, targets[action],
+                        action == ACTION_RESUME && entry->connector ? connector_tasks(entry->connector) : 0,
+                        e))
+        return WORKER_UNKEPT;
+    pthread_mutex_lock(&w->lock);
+    if (restarts) {
+        restart(w, entry, action == ACTION_RESTART_FAILED);
+    } else {
+        entry_aim(entry, targets[action]);
+        entry_apply(entry);
+    }
+    pthread_mutex_unlock(&w->lock);
+    return WORKER_OK;
+}
+
+enum worker_result worker_act(struct worker *w, const char *name, enum worker_action action, struct err *e)
+{
+    pthread_mutex_lock(&w->change);
+    struct entry *entry = find(w, name);
+    enum worker_result result = entry ? act(w, entry, action, e) : WORKER_UNKNOWN;
+    pthread_mutex_unlock(&w->change);
+    return result;
+}
+
+enum worker_result worker_restart_task(struct worker *w, const char *name, long task)
 {
     pthread_mutex_lock(&w->lock);
-    struct entry *entry = list_find(&w->live, name);
-    if (entry)
-        act(entry, action);
+    struct entry *entry = entries_find(&w->live, name);
+    bool known = entry && task >= 0 && task < entry_tasks(entry);
+    if (known && !entry->waiting && entry->target == STATE_RUNNING)
+        connector_task_restart(entry->connector, (int)task);
     pthread_mutex_unlock(&w->lock);
-    return entry ? WORKER_OK : WORKER_UNKNOWN;
+    return known ? WORKER_OK : WORKER_UNKNOWN;
+}
+
+/* With the lock for changes held, so that the connector stays. */
+static bool wait_stopped(struct worker *w, struct entry *entry)
+{
+    for (int64_t end = clock_mono_ms() + STOP_MS; clock_mono_ms() < end;) {
+        pthread_mutex_lock(&w->lock);
+        bool waiting = entry->waiting;
+        pthread_mutex_unlock(&w->lock);
+        if (!waiting && (!entry->connector || connector_wait(entry->connector, STOP_MS)))
+            return true;
+        nanosleep(&(struct timespec){.tv_nsec = STEP_MS * 1000000}, NULL);
+    }
+    return false;
+}
+
+void worker_stop(struct worker *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->change);
+    stop_all(w);
+    for (size_t i = 0; i < w->live.count; i++)
+        wait_stopped(w, w->live.items[i]);
+    pthread_mutex_unlock(&w->change);
+}
+
+enum worker_result worker_while_stopped(struct worker *w, const char *name, worker_stopped *fn, void *ctx)
+{
+    pthread_mutex_lock(&w->change);
+    struct entry *entry = find(w, name);
+    enum worker_result result = WORKER_UNKNOWN;
+    if (entry && (entry->target != STATE_STOPPED || !wait_stopped(w, entry)))
+        result = WORKER_RUNS;
+    else if (entry)
+        result = fn(ctx, entry->given);
+    pthread_mutex_unlock(&w->change);
+    return result;
+}
+
+static void look_at_tasks(struct connector *c, int n_tasks, struct worker_view *out)
+{
+    out->n_tasks = n_tasks;
+    out->tasks = xcalloc((size_t)out->n_tasks, sizeof *out->tasks);
+    for (int i = 0; i < out->n_tasks; i++) {
+        connector_task_status(c, i, &out->tasks[i]);
+        if (out->waiting)
+            out->tasks[i].state = STATE_UNASSIGNED;
+    }
+}
+
+static void look_at(struct connector *c, int n_tasks, struct worker_view *out)
+{
+    connector_status(c, &out->status);
+    look_at_tasks(c, n_tasks, out);
+    if (out->waiting)
+        out->status.state = STATE_UNASSIGNED;
+}
+
+static void look_at_broken(const struct entry *entry, struct worker_view *out)
+{
+    out->broken = entry->target != STATE_STOPPED;
+    out->status =
+        (struct connector_status){.state = out->broken ? STATE_FAILED : STATE_STOPPED, .lag_ms = -1};
+    snprintf(out->status.trace, sizeof out->status.trace, "%s", out->broken ? entry->broken.text : "");
 }
 
 enum worker_result worker_look(struct worker *w, const char *name, struct worker_view *out)
 {
     pthread_mutex_lock(&w->lock);
-    struct entry *entry = list_find(&w->live, name);
+    struct entry *entry = entries_find(&w->live, name);
     if (entry) {
         *out = (struct worker_view){.name = xstrdup(name), .waiting = entry->waiting};
-        out->config = props_copy(connector_config(entry->connector));
-        connector_status(entry->connector, &out->status);
-        if (entry->waiting)
-            out->status.state = STATE_UNASSIGNED;
+        out->config = props_copy(entry->given);
+        if (entry->connector)
+            look_at(entry->connector, entry_tasks(entry), out);
+        else
+            look_at_broken(entry, out);
     }
     pthread_mutex_unlock(&w->lock);
     return entry ? WORKER_OK : WORKER_UNKNOWN;
@@ -332,6 +498,7 @@ enum worker_result worker_look(struct worker *w, const char *name, struct worker
 void worker_view_free(struct worker_view *v)
 {
     props_free(v->config);
+    free(v->tasks);
     free(v->name);
 }
 

@@ -201,6 +201,7 @@ static void *web_run(void *ctx)
     while (!drained(w, &until)) {
         if (lws_service(w->context, 0) < 0)
             break;
+        http_answered(w);
         if (w->hub && __atomic_exchange_n(&w->woken, false, __ATOMIC_ACQ_REL))
             hub_turn(w->hub);
     }
@@ -212,6 +213,7 @@ static void *web_run(void *ctx)
 
 static void web_free(struct web *w)
 {
+    pool_stop(w);
     if (w->hub)
         hub_set_wake(w->hub, NULL, NULL);
     if (w->context)
@@ -234,6 +236,8 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
         return false;
     if (w->hub)
         hub_set_wake(w->hub, on_wake, w);
+    if (!pool_start(w, e))
+        return false;
     int error = pthread_create(&w->thread, NULL, web_run, w);
     return error == 0 || err_set(e, ERR_FATAL, "the web thread cannot be started: %s", strerror(error));
 }
@@ -241,6 +245,9 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
 struct web *web_start(const struct web_options *options, struct err *e)
 {
     struct web *w = xcalloc(1, sizeof(*w));
+    pthread_mutex_init(&w->pool.lock, NULL);
+    pthread_cond_init(&w->pool.wake, NULL);
+    w->pool.waiting_end = &w->pool.waiting;
     w->hub = options->hub;
     w->handler = options->handler;
     w->handler_ctx = options->handler_ctx;

@@ -1,7 +1,8 @@
 /* web.h - the web server: one thread that serves REST, the live page and its WebSockets with libwebsockets.
  *
- * Two groups of listeners, each of which may be absent: REST (everything goes to the handler) and the live
- * page with /ws and /ws/{client_id} beside it (the hub's sessions). */
+ * REST requests are answered on threads beside it (web_pool.c). Two groups of listeners, each of which may be
+ * absent: REST (everything goes to the handler) and the live page with /ws and /ws/{client_id} beside it (the
+ * hub's sessions). */
 #ifndef PUBLISHERS_WEB_H
 #define PUBLISHERS_WEB_H
 
@@ -10,14 +11,15 @@
 #include "hub.h"
 
 struct http_request {
-    const char *method; /* GET POST PUT PATCH DELETE HEAD */
+    const char *method; /* GET POST PUT PATCH DELETE HEAD OPTIONS */
     const char
         *path; /* percent-decoded already, dots resolved, without the query: "/connectors/a b/status" */
     const char *query; /* behind the ?: "a=1&b=x%26y", for http_decode piece by piece (+ is a blank already);
                           "" when there is none */
     const char *content_type; /* "" when there is none */
     const char *host;         /* the Host header, "" when there is none */
-    struct slice body; /* at most 1 MiB; larger ones are refused with 413 before the handler sees them */
+    struct slice body;  /* at most 1 MiB; larger ones are refused with 413 before the handler sees them */
+    const char *accept; /* the Accept header, NULL or "" when there is none */
 };
 
 /* Filled in by the handler, freed by the server. Preset: 200, application/json, empty. */
@@ -43,7 +45,8 @@ struct web_options {
                                         page's own host */
     const char *web_dir;             /* where index.html, app.js, walwire.js ... are */
     struct hub *hub;                 /* NULL: no WebSockets */
-    /* Called on the web thread for each REST request; must not block. */
+    /* Called for each REST request on one of a few threads of the server's own, several at a time; it may
+     * block for seconds, which holds up neither browsers nor, while a thread is free, other requests. */
     void (*handler)(void *ctx, const struct http_request *request, struct http_reply *reply);
     void *handler_ctx;
 };

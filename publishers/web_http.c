@@ -54,8 +54,9 @@ bool header_copy(struct lws *wsi, enum lws_token_indexes token, struct buf *out)
 bool path_copy(struct lws *wsi, struct buf *out, const char **method)
 {
     static const char *const methods[] = {
-        [LWSHUMETH_GET] = "GET",     [LWSHUMETH_POST] = "POST",     [LWSHUMETH_PUT] = "PUT",
-        [LWSHUMETH_PATCH] = "PATCH", [LWSHUMETH_DELETE] = "DELETE", [LWSHUMETH_HEAD] = "HEAD",
+        [LWSHUMETH_GET] = "GET",         [LWSHUMETH_POST] = "POST",     [LWSHUMETH_PUT] = "PUT",
+        [LWSHUMETH_PATCH] = "PATCH",     [LWSHUMETH_DELETE] = "DELETE", [LWSHUMETH_HEAD] = "HEAD",
+        [LWSHUMETH_OPTIONS] = "OPTIONS",
     };
     char *uri;
     int len, n = lws_http_get_uri_and_method(wsi, &uri, &len);
@@ -92,8 +93,13 @@ void http_end(struct conn *c)
     buf_free(&c->query);
     buf_free(&c->content_type);
     buf_free(&c->host);
+    buf_free(&c->accept);
     buf_free(&c->body);
     buf_free(&c->reply);
+    if (c->asked)
+        c->asked->conn = NULL;
+    job_free(c->answered);
+    c->asked = c->answered = NULL;
     c->replied = false;
     c->sent = c->expected = 0;
 }
@@ -147,18 +153,72 @@ static void refuse(struct http_reply *reply, int status, const char *message)
     buf_printf(&reply->body, "{\"error_code\":%d,\"message\":\"%s\"}", status, message);
 }
 
+static struct buf moved(struct buf *b)
+{
+    struct buf taken = *b;
+    *b = BUF_EMPTY;
+    return taken;
+}
+
+/* Hands the request to the pool; the answer comes back by http_answered. false: it is full. */
+static bool ask(struct web *w, struct lws *wsi, struct conn *c)
+{
+    struct job *job = xcalloc(1, sizeof *job);
+    *job = (struct job){.conn = c,
+                        .wsi = wsi,
+                        .method = c->method,
+                        .path = moved(&c->path),
+                        .query = moved(&c->query),
+                        .content_type = moved(&c->content_type),
+                        .host = moved(&c->host),
+                        .accept = moved(&c->accept),
+                        .body = moved(&c->body),
+                        .reply = {.status = 200, .content_type = "application/json"}};
+    c->asked = job;
+    if (pool_put(w, job))
+        return true;
+    c->asked = NULL;
+    job_free(job);
+    return false;
+}
+
+void http_answered(struct web *w)
+{
+    for (struct job *job = pool_done(w), *next; job; job = next) {
+        next = job->next;
+        struct conn *c = job->conn;
+        if (!c) {
+            job_free(job);
+            continue;
+        }
+        c->asked = NULL;
+        c->answered = job;
+        lws_callback_on_writable(job->wsi);
+    }
+}
+
+static int send_answered(struct lws *wsi, struct conn *c)
+{
+    struct job *job = c->answered;
+    c->answered = NULL;
+    int result = reply_start(wsi, c, &job->reply);
+    job_free(job);
+    return result;
+}
+
 static int answer(struct site *site, struct lws *wsi, struct conn *c, int status, const char *refusal)
 {
     struct http_reply reply = {.status = 200, .content_type = "application/json"};
-    struct http_request request = {c->method,           c->path.ptr, c->query.ptr,
-                                   c->content_type.ptr, c->host.ptr, buf_view(&c->body)};
+    struct http_request request = {.method = c->method, .path = c->path.ptr, .host = c->host.ptr};
     struct web *w = site->web;
     if (refusal)
         refuse(&reply, status, refusal);
     else if (site == &w->page)
         file_reply(w, &request, &reply);
+    else if (ask(w, wsi, c))
+        return 0;
     else
-        w->handler(w->handler_ctx, &request, &reply);
+        refuse(&reply, 503, "too many requests wait for an answer");
     int result = reply_start(wsi, c, &reply);
     buf_free(&reply.body);
     buf_free(&reply.headers);
@@ -169,7 +229,8 @@ static int answer(struct site *site, struct lws *wsi, struct conn *c, int status
 static bool foreign(const struct web *w, struct lws *wsi, const struct conn *c)
 {
     struct buf origin = BUF_EMPTY;
-    bool reads = strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0;
+    bool reads =
+        strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0 || strcmp(c->method, "OPTIONS") == 0;
     bool refused = !reads && header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) &&
                    !origin_allowed(w->allowed_origins, origin.ptr, c->host.ptr);
     buf_free(&origin);
@@ -206,21 +267,27 @@ int http_begin(struct site *site, struct lws *wsi, struct conn *c)
     query_copy(wsi, &c->query);
     header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, &c->content_type);
     header_copy(wsi, WSI_TOKEN_HOST, &c->host);
+    header_copy(wsi, WSI_TOKEN_HTTP_ACCEPT, &c->accept);
     c->expected = content_length(wsi);
     if (c->expected > BODY_MAX)
         return refuse_and_close(site, wsi, c, 413, "the body is larger than 1 MiB");
     if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
         return refuse_and_close(site, wsi, c, 411, "a body needs a Content-Length");
     if (!known)
-        return answer(site, wsi, c, 405, "this method is not known");
+        return answer(site, wsi, c, 405, "HTTP 405 Method Not Allowed");
     if (foreign(site->web, wsi, c))
         return refuse_and_close(site, wsi, c, 403, "this page may not do that");
     return c->expected ? 0 : answer(site, wsi, c, 0, NULL);
 }
 
+static bool underway(const struct conn *c)
+{
+    return c->replied || c->asked || c->answered;
+}
+
 int http_body(struct site *site, struct lws *wsi, struct conn *c, struct slice bytes)
 {
-    if (c->replied)
+    if (underway(c))
         return 0;
     if (c->body.len + bytes.len > BODY_MAX)
         return -1;
@@ -230,11 +297,13 @@ int http_body(struct site *site, struct lws *wsi, struct conn *c, struct slice b
 
 int http_body_end(struct site *site, struct lws *wsi, struct conn *c)
 {
-    return c->replied ? 0 : answer(site, wsi, c, 0, NULL);
+    return underway(c) ? 0 : answer(site, wsi, c, 0, NULL);
 }
 
 int http_writable(struct lws *wsi, struct conn *c)
 {
+    if (c->answered)
+        return send_answered(wsi, c);
     if (!c->replied || c->sent >= c->reply.len)
         return 0;
     unsigned char chunk[LWS_PRE + WRITE_BYTES];

@@ -13,6 +13,8 @@ enum {
     LISTENERS_MAX = 16,         /* of each group */
     BODY_MAX = 1024 * 1024,     /* bytes of a request's body */
     FILE_MAX = 4 * 1024 * 1024, /* bytes of a file of the page */
+    POOL_THREADS = 4,           /* that answer REST requests */
+    POOL_QUEUE = 64,            /* requests that may wait for one */
 };
 
 /* A group of listeners. Connections carry theirs as opaque data: libwebsockets would choose among virtual
@@ -26,12 +28,35 @@ struct site {
     int ports[LISTENERS_MAX];
 };
 
+struct conn;
+
+/* One REST request on its way through the pool. What is here belongs to the pool's thread from pool_put to
+ * pool_done, but for conn and wsi, which are the web thread's always. */
+struct job {
+    struct job *next;
+    struct conn *conn; /* NULL: the connection has gone meanwhile */
+    struct lws *wsi;
+    const char *method;
+    struct buf path, query, content_type, host, accept, body;
+    struct http_reply reply;
+};
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    pthread_t threads[POOL_THREADS];
+    size_t n_threads, n_waiting;
+    struct job *waiting, **waiting_end, *done;
+    bool ending;
+};
+
 struct web {
     struct hub *hub;
     void (*handler)(void *ctx, const struct http_request *request, struct http_reply *reply);
     void *handler_ctx;
     char *allowed_origins, *web_dir;
     struct site rest, page;
+    struct pool pool;
     struct lws_context *context;
     struct lws_vhost *vhost;
     lws_sorted_usec_list_t tick;
@@ -48,8 +73,9 @@ struct conn {
     /* HTTP: the request while its body comes, the reply while it goes */
     bool replied;
     const char *method;
-    struct buf path, query, content_type, host, body;
-    size_t expected; /* bytes of the body */
+    struct buf path, query, content_type, host, accept, body;
+    size_t expected;              /* bytes of the body */
+    struct job *asked, *answered; /* at most one of the two: in the pool, or back from it and to be sent */
     struct buf reply;
     size_t sent;
     /* WebSocket */
@@ -68,9 +94,18 @@ int http_begin(struct site *site, struct lws *wsi, struct conn *c);
 int http_body(struct site *site, struct lws *wsi, struct conn *c, struct slice bytes);
 int http_body_end(struct site *site, struct lws *wsi, struct conn *c);
 int http_writable(struct lws *wsi, struct conn *c);
-void http_end(struct conn *c); /* frees what the request left; it may be followed by another one */
+void http_answered(struct web *w); /* takes what the pool has answered */
+void http_end(struct conn *c);     /* frees what the request left; it may be followed by another one */
 bool header_copy(struct lws *wsi, enum lws_token_indexes token, struct buf *out); /* false: not there */
 bool path_copy(struct lws *wsi, struct buf *out, const char **method);
+
+/* web_pool.c */
+bool pool_start(struct web *w, struct err *e);
+void pool_stop(struct web *w); /* waits for handlers that run; what waits is dropped */
+/* Takes the request over. false: too many wait already, nothing was taken. */
+bool pool_put(struct web *w, struct job *job);
+struct job *pool_done(struct web *w); /* a list of what has been answered; the caller's */
+void job_free(struct job *job);
 
 /* web_files.c */
 void file_reply(const struct web *w, const struct http_request *request, struct http_reply *reply);

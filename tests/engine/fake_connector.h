@@ -108,6 +108,26 @@ void connector_status(struct connector *c, struct connector_status *out)
     pthread_mutex_unlock(&fake.lock);
 }
 
+/* walwire.slots tasks, of which the last is the one that fails. */
+int connector_tasks(const struct connector *c)
+{
+    return atoi(props_get_or(c->config, "walwire.slots", "1"));
+}
+
+void connector_task_status(struct connector *c, int task, struct connector_status *out)
+{
+    connector_status(c, out);
+    if (out->state == STATE_FAILED && task != connector_tasks(c) - 1) {
+        out->state = STATE_RUNNING;
+        out->trace[0] = 0;
+    }
+}
+
+void connector_task_restart(struct connector *c, int task)
+{
+    connector_restart(c);
+}
+
 const struct props *connector_config(const struct connector *c)
 {
     return c->config;

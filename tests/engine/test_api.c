@@ -2,6 +2,7 @@
 #include "api.h"
 
 #include "fake_connector.h"
+#include "log.h"
 #include "suite.h"
 
 #include <json-c/json.h>
@@ -189,7 +190,8 @@ START_TEST(bad_requests)
            "The 'database.dbname' value is invalid: A value is required\\n"
            "The 'topic.prefix' value is invalid: A value is required" LIST_END);
     expect("POST", "/connectors", "{\"name\":\"a\",\"config\":{\"password\":\"geheim\"}}", 400,
-           "{\"error_code\":400,\"message\":\"Connector config {name=a} contains no connector type\"}");
+           "{\"error_code\":400,\"message\":\"Connector config {password=********, name=a} contains no "
+           "connector type\"}");
     expect("POST", "/connectors", "{\"name\":\"a\",\"config\":{\"name\":\"b\"}}", 400,
            "{\"error_code\":400,\"message\":\"Connector name configuration (b) doesn't match connector name "
            "in the URL (a)\"}");
@@ -276,15 +278,15 @@ START_TEST(validation_names_each_option_with_its_errors)
 {
     start();
     ask("PUT", "/connector-plugins/PostgresConnector/config/validate",
-        "{\"connector.class\":\"PostgresConnector\",\"name\":\"a\",\"database.password\":\"geheim\",\"column."
-        "mask.with.3.chars\":\"a\"}");
+        "{\"connector.class\":\"PostgresConnector\",\"name\":\"a\",\"database.password\":\"geheim\","
+        "\"database.connection.factory.class\":\"a\"}");
     ck_assert_int_eq(reply.status, 200);
     ck_assert_ptr_nonnull(
         strstr(reply.body.ptr, "{\"name\":\"PostgresConnector\",\"error_count\":5,\"groups\":["));
     ck_assert_ptr_nonnull(strstr(
         reply.body.ptr, "\"errors\":[\"The 'database.hostname' value is invalid: A value is required\"]"));
     ck_assert_ptr_nonnull(
-        strstr(reply.body.ptr, "\"errors\":[\"The 'column.mask.with.3.chars' value is invalid"));
+        strstr(reply.body.ptr, "\"errors\":[\"The 'database.connection.factory.class' value is invalid"));
     ck_assert_ptr_null(strstr(reply.body.ptr, "geheim"));
     ask("PUT", "/connector-plugins/PostgresConnector/config/validate", "{\"connector.class\":\"foo\"}");
     ck_assert_int_eq(reply.status, 400);
@@ -305,18 +307,81 @@ START_TEST(metrics_are_prometheus_text)
     ck_assert_int_eq(reply.status, 200);
     ck_assert_ptr_nonnull(strstr(reply.content_type, "text/plain"));
     static const char *const lines[] = {
-        "\n# TYPE walwire_events_total counter\nwalwire_events_total{connector=\"a\\\"b\"} 42\n",
-        "\nwalwire_transactions_total{connector=\"a\\\"b\"} 5\n",
-        "\nwalwire_lag_ms{connector=\"a\\\"b\"} 7\n",
-        "\nwalwire_received_lsn{connector=\"a\\\"b\"} 8192\n",
-        "\nwalwire_flushed_lsn{connector=\"a\\\"b\"} 4096\n",
-        "\nwalwire_connector_state{connector=\"a\\\"b\",state=\"RUNNING\"} 1\n",
-        "\nwalwire_connector_state{connector=\"a\\\"b\",state=\"FAILED\"} 0\n",
-        "\ndebezium_metrics_MilliSecondsBehindSource{name=\"shop\",plugin=\"postgres\",context=\"streaming\"}"
-        " 7\n",
+        "\n# TYPE walwire_transactions_total "
+        "counter\nwalwire_transactions_total{connector=\"a\\\"b\",task=\"0\"} 5\n",
+        "\nwalwire_lag_seconds{connector=\"a\\\"b\",task=\"0\"} 0.007\n",
+        "\nwalwire_received_lsn{connector=\"a\\\"b\",task=\"0\"} 8192\n",
+        "\nwalwire_flushed_lsn{connector=\"a\\\"b\",task=\"0\"} 4096\n",
+        "\nwalwire_connector_state{connector=\"a\\\"b\",task=\"0\",state=\"RUNNING\"} 1\n",
+        "\nwalwire_connector_state{connector=\"a\\\"b\",task=\"0\",state=\"FAILED\"} 0\n",
+        "\ndebezium_metrics_MilliSecondsBehindSource{name=\"shop\",plugin=\"postgres\",context=\"streaming\","
+        "connector=\"a\\\"b\",task=\"0\"} 7\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         ck_assert_msg(strstr(reply.body.ptr, lines[i]) != NULL, "%s", lines[i]);
+    worker_free(worker);
+}
+END_TEST
+
+/* A client asks before it sends, and says what it can read. */
+START_TEST(methods_are_told_and_other_types_are_not_acceptable)
+{
+    start();
+    expect("OPTIONS", "/connectors/a/config", "", 200, "GET, HEAD, PUT, PATCH, OPTIONS");
+    ck_assert(sent_header("GET, HEAD, PUT, PATCH, OPTIONS"));
+    expect("OPTIONS", "/nothing", "", 404, "{\"error_code\":404,\"message\":\"HTTP 404 Not Found\"}");
+    static const struct {
+        const char *accept;
+        int status;
+    } cases[] = {{"", 200},
+                 {"*/*", 200},
+                 {"text/html, application/json;q=0.5", 200},
+                 {"application/*", 200},
+                 {"text/html", 406},
+                 {"application/jsonx", 406}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_request request = {.method = "GET",
+                                       .path = "/connectors",
+                                       .query = "",
+                                       .content_type = "",
+                                       .host = "",
+                                       .body = SLICE(""),
+                                       .accept = cases[i].accept};
+        buf_free(&reply.body);
+        reply = (struct http_reply){.status = 200, .content_type = "application/json"};
+        api_handle(worker, &request, &reply);
+        ck_assert_msg(reply.status == cases[i].status, "%s: %d", cases[i].accept, reply.status);
+    }
+    worker_free(worker);
+}
+END_TEST
+
+START_TEST(active_topics_are_told_and_forgotten)
+{
+    start();
+    expect("GET", "/connectors/a/topics", "", 200, "{\"a\":{\"topics\":[]}}");
+    activity_note(worker_activity(worker), "a", "shop.public.t");
+    expect("GET", "/connectors/a/topics", "", 200, "{\"a\":{\"topics\":[\"shop.public.t\"]}}");
+    expect("PUT", "/connectors/a/topics/reset", "", 202, "");
+    expect("GET", "/connectors/a/topics", "", 200, "{\"a\":{\"topics\":[]}}");
+    worker_free(worker);
+}
+END_TEST
+
+START_TEST(logger_levels_are_set_by_name)
+{
+    start();
+    expect("GET", "/admin/loggers", "", 200, "{\"root\":{\"level\":\"INFO\",\"last_modified\":null}}");
+    expect("PUT", "/admin/loggers/org.example", "{\"level\":\"debug\"}", 200, "[\"org.example\"]");
+    ck_assert_int_eq(log_get_level(), LOG_INFO);
+    expect("PUT", "/admin/loggers/io.debezium.x", "{\"level\":\"TRACE\"}", 200, "[\"io.debezium.x\"]");
+    ck_assert_int_eq(log_get_level(), LOG_DEBUG);
+    expect("PUT", "/admin/loggers/root", "{\"level\":\"ERROR\"}", 200,
+           "[\"root\",\"io.debezium.x\",\"org.example\"]");
+    ck_assert_int_eq(log_get_level(), LOG_ERROR);
+    expect("PUT", "/admin/loggers/root?scope=cluster", "{\"level\":\"INFO\"}", 204, "");
+    expect("PUT", "/admin/loggers/root", "{\"level\":\"loud\"}", 404,
+           "{\"error_code\":404,\"message\":\"invalid log level 'loud'.\"}");
     worker_free(worker);
 }
 END_TEST
@@ -339,4 +404,6 @@ SUITE_MAIN("api", the_life_of_a_connector, restarting, a_failure_is_seen_in_the_
            a_form_on_a_web_page_cannot_create_connectors,
            configurations_are_put_and_patched_and_secrets_survive_both, a_connector_may_begin_stopped,
            names_with_other_characters, validation_names_each_option_with_its_errors,
-           metrics_are_prometheus_text, the_server_tells_whose_interface_it_speaks)
+           metrics_are_prometheus_text, methods_are_told_and_other_types_are_not_acceptable,
+           active_topics_are_told_and_forgotten, logger_levels_are_set_by_name,
+           the_server_tells_whose_interface_it_speaks)

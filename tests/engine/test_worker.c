@@ -5,6 +5,8 @@
 #include "fake_connector.h"
 #include "suite.h"
 
+static struct err ignored;
+
 static struct props *props; /* must outlive the workers */
 
 static struct worker *new_worker(void)
@@ -76,9 +78,9 @@ START_TEST(removing_returns_while_the_connector_still_drains)
     struct worker_view v;
     add(w, "a", "one");
     fake_gate(true);
-    ck_assert_int_eq(worker_remove(w, "a"), WORKER_OK); /* would hang if it waited for the gate */
+    ck_assert_int_eq(worker_remove(w, "a", &ignored), WORKER_OK); /* would hang if it waited for the gate */
     ck_assert_int_eq(worker_look(w, "a", &v), WORKER_UNKNOWN);
-    ck_assert_int_eq(worker_remove(w, "a"), WORKER_UNKNOWN);
+    ck_assert_int_eq(worker_remove(w, "a", &ignored), WORKER_UNKNOWN);
     fake_gate(false);
     worker_free(w);
     ck_assert_int_eq(fake.freed, 1);
@@ -90,7 +92,7 @@ START_TEST(a_successor_starts_only_when_the_former_one_is_gone)
     struct worker *w = new_worker();
     add(w, "a", "one");
     fake_gate(true);
-    worker_remove(w, "a");
+    worker_remove(w, "a", &ignored);
     ck_assert_int_eq(add(w, "a", "two"), WORKER_OK);
     ck_assert_int_eq(state_of(w, "a"), STATE_UNASSIGNED);
     fake_gate(false);
@@ -105,10 +107,10 @@ START_TEST(what_is_asked_of_a_waiting_connector_is_done_later)
     struct worker *w = new_worker();
     add(w, "a", "one");
     fake_gate(true);
-    worker_remove(w, "a");
+    worker_remove(w, "a", &ignored);
     add(w, "a", "two");
-    ck_assert_int_eq(worker_act(w, "a", ACTION_PAUSE), WORKER_OK);
-    ck_assert_int_eq(worker_act(w, "a", ACTION_RESTART), WORKER_OK);
+    ck_assert_int_eq(worker_act(w, "a", ACTION_PAUSE, &ignored), WORKER_OK);
+    ck_assert_int_eq(worker_act(w, "a", ACTION_RESTART, &ignored), WORKER_OK);
     fake_gate(false);
     fake_wait_log("start one;free one;pause two;");
     ck_assert_int_eq(state_of(w, "a"), STATE_PAUSED);
@@ -122,7 +124,7 @@ START_TEST(a_new_configuration_replaces_the_connector_and_keeps_its_place_and_st
     struct err e = {0};
     add(w, "a", "one");
     add(w, "b", "other");
-    worker_act(w, "a", ACTION_PAUSE);
+    worker_act(w, "a", ACTION_PAUSE, &ignored);
     struct props *p = fake_config("two");
     props_set(p, "database.password", "********");
     ck_assert_int_eq(worker_update(w, "a", p, &e), WORKER_OK);
@@ -154,16 +156,16 @@ START_TEST(only_failed_connectors_are_restarted_when_so_asked)
     worker_add(w, "bad", p, STATE_RUNNING, &e);
     add(w, "good", "g");
     ck_assert_int_eq(state_of(w, "bad"), STATE_FAILED);
-    worker_act(w, "good", ACTION_RESTART_FAILED);
+    worker_act(w, "good", ACTION_RESTART_FAILED, &ignored);
     ck_assert_int_eq(fake.restarted, 0);
-    worker_act(w, "bad", ACTION_RESTART_FAILED);
+    worker_act(w, "bad", ACTION_RESTART_FAILED, &ignored);
     ck_assert_int_eq(fake.restarted, 1);
-    worker_act(w, "good", ACTION_RESTART);
+    worker_act(w, "good", ACTION_RESTART, &ignored);
     ck_assert_int_eq(fake.restarted, 2);
-    worker_act(w, "good", ACTION_STOP);
-    worker_act(w, "good", ACTION_RESTART); /* a stopped one stays stopped */
+    worker_act(w, "good", ACTION_STOP, &ignored);
+    worker_act(w, "good", ACTION_RESTART, &ignored); /* a stopped one stays stopped */
     ck_assert_int_eq(fake.restarted, 2);
-    ck_assert_int_eq(worker_act(w, "nobody", ACTION_RESTART), WORKER_UNKNOWN);
+    ck_assert_int_eq(worker_act(w, "nobody", ACTION_RESTART, &ignored), WORKER_UNKNOWN);
     props_free(p);
     worker_free(w);
 }

@@ -312,8 +312,166 @@ def test_initial_state(ctx):
     spec = ctx.connector(db)
     engine, path = ctx.walwire(), f"/connectors/{spec['name']}"
     engine.create({**spec, "initial_state": "PAUSED"})
-    engine.wait_state(spec["name"], "PAUSED")
+    wait_until(lambda: engine.rest("GET", path + "/status")[1]["connector"]["state"] == "PAUSED", 15, "the connector to be paused")
+    assert engine.rest("GET", path + "/tasks") == (200, []), "as in Connect: what has never run has no tasks"
     assert ctx.postgres.slot(spec["config"]["slot.name"]) is None, "nothing was begun"
     engine.rest("PUT", path + "/resume")
     engine.wait_streaming(spec, ctx.postgres)
     assert ids(ctx, spec, 1) == [1]
+
+
+# ---- keeping ----
+
+def kept(ctx, topic, **more):
+    return ctx.walwire(**{"config.storage.topic": topic, "config.storage.replication.factor": "1", **more})
+
+
+def newest(ctx, topic):
+    """The newest value of each key, deletions included, as Kafka Connect would read them."""
+    return {m["key"]: m["value"] and json.loads(m["value"]) for m in ctx.kafka.consume(topic)}
+
+
+def shown(engine):
+    return {n: v["status"]["connector"]["state"] for n, v in engine.rest("GET", "/connectors?expand=status")[1].items()}
+
+
+def test_connectors_and_their_states_survive_a_restart(ctx):
+    db = ctx.database(TABLES)
+    specs = [ctx.connector(db) for _ in range(4)]
+    engine = kept(ctx, f"configs-{specs[0]['name']}")
+    a, b, c, d = (s["name"] for s in specs)
+    for spec, state in zip(specs, ("RUNNING", "PAUSED", "STOPPED", "RUNNING")):
+        engine.create({**spec, "initial_state": state})
+    engine.wait_streaming(specs[0], ctx.postgres)
+    assert engine.rest("PATCH", f"/connectors/{a}/config", {"poll.interval.ms": "123"})[0] == 200
+    assert engine.rest("DELETE", f"/connectors/{d}")[0] == 204
+    assert engine.rest("PUT", f"/connectors/{c}/pause")[0] == 202 and engine.rest("PUT", f"/connectors/{b}/stop")[0] == 204
+    engine.restart()
+    wait_until(lambda: shown(engine) == {a: "RUNNING", b: "STOPPED", c: "PAUSED"}, 20, "the connectors to be as they were")
+    assert engine.rest("GET", f"/connectors/{a}/config")[1]["poll.interval.ms"] == "123"
+    engine.wait_streaming(specs[0], ctx.postgres)
+    ctx.postgres.psql("insert into orders values (2, 'b')", db)
+    assert ids(ctx, specs[0], 2) == [1, 2]
+
+
+def test_without_kafka_a_file_keeps_them(ctx):
+    engine = ctx.walwire(kafka=False)
+    spec = ctx.connector(ctx.database(TABLES))
+    engine.create({**spec, "initial_state": "STOPPED"})
+    engine.restart()
+    wait_until(lambda: shown(engine) == {spec["name"]: "STOPPED"}, 20, "the connector to be there")
+    assert engine.rest("PUT", f"/connectors/{spec['name']}/resume")[0] == 202
+    engine.restart()
+    engine.wait_streaming(spec, ctx.postgres)
+    assert engine.rest("DELETE", f"/connectors/{spec['name']}")[0] == 204
+    engine.restart()
+    assert engine.rest("GET", "/connectors") == (200, [])
+
+
+def test_a_connector_of_the_command_line_is_its_files(ctx):
+    spec = ctx.connector(ctx.database(TABLES))
+    engine = ctx.walwire(spec, kafka=False)
+    engine.wait_streaming(spec, ctx.postgres)
+    assert engine.rest("PUT", f"/connectors/{spec['name']}/stop")[0] == 204
+    engine.restart()
+    engine.wait_streaming(spec, ctx.postgres)
+
+
+def test_the_records_are_kafka_connects(ctx):
+    """As Connect 4.3 was seen to write them: it goes on with what walwire wrote."""
+    spec = ctx.connector(ctx.database(TABLES))
+    name, topic = spec["name"], f"configs-{spec['name']}"
+    engine, path = kept(ctx, topic), f"/connectors/{name}"
+    config = {**spec["config"], "name": name}
+    task = {**config, "task.class": CLASS + "Task"}
+    engine.create(spec)
+    assert newest(ctx, topic) == {f"connector-{name}": {"properties": config}, f"task-{name}-0": {"properties": task},
+                                  f"commit-{name}": {"tasks": 1}}
+    for action, code, state, v2, tasks in (("pause", 202, "PAUSED", "PAUSED", 1), ("stop", 204, "PAUSED", "STOPPED", 0),
+                                           ("resume", 202, "STARTED", "STARTED", 1)):
+        assert engine.rest("PUT", f"{path}/{action}")[0] == code
+        now = newest(ctx, topic)
+        assert now[f"target-state-{name}"] == {"state": state, "state.v2": v2} and now[f"commit-{name}"] == {"tasks": tasks}, (action, now)
+    assert engine.rest("DELETE", path)[0] == 204
+    now = newest(ctx, topic)
+    assert now[f"connector-{name}"] is None and now[f"target-state-{name}"] is None
+    assert len(ctx.kafka.ends(topic)) == 1, "Connect wants one partition"
+
+
+def test_a_connect_clusters_connectors_are_taken_over(ctx):
+    """Debezium's run on; those of other classes, and keys of other kinds, are left as they are."""
+    spec = ctx.connector(ctx.database(TABLES))
+    name, topic = spec["name"], f"configs-{spec['name']}"
+    config = {**spec["config"], "name": name}
+    sink = {"connector.class": "org.example.JdbcSink", "topics": "a", "name": "sink"}
+    ctx.kafka.create_topic(topic, 1, {"cleanup.policy": "compact"})
+    before = {"session-key": {"key": "x", "algorithm": "HmacSHA256", "creation-timestamp": 1},
+              "connector-sink": {"properties": sink}, "commit-sink": {"tasks": 1},
+              "target-state-sink": {"state": "PAUSED", "state.v2": "PAUSED"},
+              f"connector-{name}": {"properties": config}, f"restart-connector-{name}": {"include-tasks": True, "only-failed": False},
+              f"task-{name}-0": {"properties": {**config, "task.class": CLASS + "Task"}}, f"commit-{name}": {"tasks": 1},
+              "connector-bad": {"properties": {**config, "name": "bad", "snapshot.mode": "sometimes"}}}
+    for key, value in before.items():
+        ctx.kafka.produce(topic, json.dumps(value), key)
+    engine = kept(ctx, topic)
+    engine.wait_streaming(spec, ctx.postgres)
+    assert engine.rest("GET", "/connectors") == (200, ["bad", name])
+    assert ids(ctx, spec, 1) == [1]
+    status = engine.rest("GET", "/connectors/bad/status")[1]
+    assert (status["connector"]["state"], status["tasks"]) == ("FAILED", []) and "snapshot.mode" in status["connector"]["trace"], status
+    error(engine.rest("POST", "/connectors", {"name": "sink", "config": spec["config"]}), 409, "Connector sink already exists")
+    error(engine.rest("PUT", "/connectors/sink/config", spec["config"]), 409)
+    error(engine.rest("DELETE", "/connectors/sink"), 404)
+    assert newest(ctx, topic) == before
+    mended = {**config, "name": "bad", "slot.name": "mended", "topic.prefix": "mended"}
+    assert engine.rest("PUT", "/connectors/bad/config", mended)[0] == 200
+    engine.wait_running("bad")
+    assert engine.rest("DELETE", "/connectors/bad")[0] == 204
+
+
+def test_nothing_is_changed_that_cannot_be_stored(ctx):
+    spec = ctx.connector(ctx.database(TABLES))
+    engine = ctx.walwire(kafka=False)
+    place = engine.dir + "/offsets.connectors"
+    engine.create({**spec, "initial_state": "STOPPED"})
+    with open(place) as f:
+        sound = f.read()
+    with open(place, "w") as f:
+        f.write("damaged")
+    path = f"/connectors/{spec['name']}"
+    error(engine.rest("PUT", path + "/resume"), 500, "offsets.connectors")
+    error(engine.rest("DELETE", path), 500)
+    error(engine.rest("POST", "/connectors", ctx.connector("x")), 500)
+    assert shown(engine) == {spec["name"]: "STOPPED"}
+    with open(place, "w") as f:
+        f.write(sound)
+    assert engine.rest("DELETE", path)[0] == 204
+
+
+def test_positions_are_set_and_forgotten(ctx):
+    """What is set is where the connector goes on; what is forgotten it reads anew."""
+    db = ctx.database(TABLES)
+    engine, spec, path = running(ctx, db)
+    assert ids(ctx, spec, 1) == [1]
+    error(engine.rest("DELETE", path + "/offsets"), 400, "STOPPED state", path + "/stop")
+    assert engine.rest("PUT", path + "/stop")[0] == 204
+    wait_released(ctx, spec)
+    code, answer = engine.rest("GET", path + "/offsets")
+    stored = answer["offsets"]
+    assert code == 200 and [o["partition"] for o in stored] == [{"server": spec["name"]}] and stored[0]["offset"]["lsn"], answer
+    assert engine.rest("DELETE", path + "/offsets")[0] == 200 and engine.rest("GET", path + "/offsets") == (200, {"offsets": []})
+    ctx.postgres.psql("insert into orders values (2, 'b')", db)
+    assert engine.rest("PATCH", path + "/offsets", {"offsets": stored})[0] == 200
+    engine.rest("PUT", path + "/resume")
+    assert ids(ctx, spec, 2) == [1, 2], "no second snapshot"
+    assert engine.rest("GET", path + "/topics") == (200, {spec["name"]: {"topics": [f"{spec['name']}.public.orders"]}})
+
+
+def test_the_log_level_changes_while_it_runs(ctx):
+    engine = ctx.walwire(kafka=False)
+    assert engine.rest("GET", "/admin/loggers/root") == (200, {"level": "INFO", "last_modified": None})
+    code, changed = engine.rest("PUT", "/admin/loggers/io.debezium.connector", {"level": "DEBUG"})
+    assert (code, changed) == (200, ["io.debezium.connector"])
+    engine.create({**ctx.connector(ctx.database(TABLES)), "initial_state": "STOPPED"})
+    code, changed = engine.rest("PUT", "/admin/loggers/root", {"level": "ERROR"})
+    assert code == 200 and changed == ["root", "io.debezium.connector"]

@@ -1,0 +1,195 @@
+/* api_offsets.c - /connectors/{name}/offsets: reads, sets and deletes stored positions.
+ *
+ * A position is stored as it was given, in the form in which Debezium's task reads it. Source:
+ * org.apache.kafka.connect.runtime.rest.entities.ConnectorOffsets. */
+#include "api.h"
+
+#include "json.h"
+
+#include <json-c/json.h>
+
+#define PLAIN   (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+#define MANAGED "The Connect framework-managed offsets for this connector have been "
+#define DONE(what)                                                                                           \
+    "{\"message\":\"" MANAGED what " successfully. However, if this connector manages offsets externally, "  \
+    "they will need to be manually " what " in the system that the connector uses.\"}"
+
+/* ---- reading ---- */
+
+static void append_position(void *ctx, struct slice partition, struct slice value)
+{
+    struct buf *b = ctx;
+    json_comma(b);
+    BUF_LIT(b, "{\"partition\":");
+    buf_slice(b, partition);
+    BUF_LIT(b, ",\"offset\":");
+    buf_slice(b, value);
+    BUF_LIT(b, "}");
+}
+
+static void get_offsets(struct api_call *call)
+{
+    struct worker_view v;
+    struct err e = {0};
+    if (worker_look(call->worker, call->params[0], &v) != WORKER_OK) {
+        api_error(call, 404, "Connector %s not found", call->params[0]);
+        return;
+    }
+    worker_view_free(&v);
+    struct buf *b = api_json(call, 200);
+    BUF_LIT(b, "{\"offsets\":[");
+    if (offsets_list(worker_offsets(call->worker), call->params[0], append_position, b, &e))
+        BUF_LIT(b, "]}");
+    else
+        api_error(call, 500, "%s", e.text);
+}
+
+/* ---- changing ---- */
+
+struct change {
+    struct api_call *call;
+    struct json_object *offsets; /* to be stored; NULL: all are to be deleted */
+    struct err e;
+};
+
+static bool put_position(struct change *c, struct json_object *partition, struct json_object *offset)
+{
+    struct slice key = slice_of(json_object_to_json_string_ext(partition, PLAIN));
+    struct slice value = offset ? slice_of(json_object_to_json_string_ext(offset, PLAIN)) : (struct slice){0};
+    return offsets_put(worker_offsets(c->call->worker), c->call->params[0], key, value, &c->e);
+}
+
+static enum worker_result store_all(void *ctx, const struct props *config)
+{
+    struct change *c = ctx;
+    for (size_t i = 0; i < json_object_array_length(c->offsets); i++) {
+        struct json_object *o = json_object_array_get_idx(c->offsets, i);
+        if (!put_position(c, json_object_object_get(o, "partition"), json_object_object_get(o, "offset")))
+            return WORKER_UNKEPT;
+    }
+    return WORKER_OK;
+}
+
+static void collect(void *ctx, struct slice partition, struct slice value)
+{
+    json_object_array_add(ctx, json_object_new_string_len(partition.ptr, (int)partition.len));
+}
+
+static enum worker_result delete_all(void *ctx, const struct props *config)
+{
+    struct change *c = ctx;
+    struct offsets *offsets = worker_offsets(c->call->worker);
+    struct json_object *keys = json_object_new_array();
+    bool ok = offsets_list(offsets, c->call->params[0], collect, keys, &c->e);
+    for (size_t i = 0; ok && i < json_object_array_length(keys); i++) {
+        const char *key = json_object_get_string(json_object_array_get_idx(keys, i));
+        ok = offsets_put(offsets, c->call->params[0], slice_of(key), (struct slice){0}, &c->e);
+    }
+    json_object_put(keys);
+    return ok ? WORKER_OK : WORKER_UNKEPT;
+}
+
+static void change(struct api_call *call, worker_stopped *fn, struct json_object *offsets, const char *done)
+{
+    struct change c = {.call = call, .offsets = offsets};
+    const char *name = call->params[0];
+    switch (worker_while_stopped(call->worker, name, fn, &c)) {
+    case WORKER_OK:
+        buf_str(api_json(call, 200), done);
+        return;
+    case WORKER_UNKNOWN:
+        api_error(call, 404, "Connector %s not found", name);
+        return;
+    case WORKER_RUNS:
+        api_error(call, 400,
+                  "Connectors must be in the STOPPED state before their offsets can be modified. This can be "
+                  "done for the specified connector by issuing a 'PUT' request to the '/connectors/%s/stop' "
+                  "endpoint",
+                  name);
+        return;
+    default:
+        api_error(call, 500, "%s", c.e.text);
+    }
+}
+
+static void delete_offsets(struct api_call *call)
+{
+    change(call, delete_all, NULL, DONE("reset"));
+}
+
+/* ---- the body of PATCH ---- */
+
+static bool is_object_or_null(struct json_object *o)
+{
+    return !o || json_object_is_type(o, json_type_object);
+}
+
+/* Connect's rule for what an offsets topic may hold. */
+static bool values_plain(struct api_call *call, struct json_object *o)
+{
+    if (!o)
+        return true;
+    json_object_object_foreach(o, name, value)
+    {
+        bool map = json_object_is_type(value, json_type_object);
+        if (map || json_object_is_type(value, json_type_array)) {
+            api_error(call, 400,
+                      "Offsets may only contain primitive types as values, but field %s contains %s", name,
+                      map ? "MAP" : "ARRAY");
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool entry_sound(struct api_call *call, struct json_object *entry)
+{
+    struct json_object *partition = json_object_object_get(entry, "partition");
+    struct json_object *offset = json_object_object_get(entry, "offset");
+    if (json_object_is_type(entry, json_type_object) && is_object_or_null(partition) &&
+        is_object_or_null(offset))
+        return values_plain(call, partition) && values_plain(call, offset);
+    api_error(call, 400, "Each of offsets must be {\"partition\": {...}, \"offset\": {...} or null}");
+    return false;
+}
+
+/* false: answered 400. */
+static bool body_sound(struct api_call *call, struct json_object *root, struct json_object **offsets)
+{
+    *offsets = NULL;
+    json_object_object_foreach(root, name, value)
+    {
+        if (strcmp(name, "offsets") != 0) {
+            api_error(call, 400, "Unrecognized field \"%s\"; the one that is known is offsets", name);
+            return false;
+        }
+        *offsets = value;
+    }
+    if (*offsets && !json_object_is_type(*offsets, json_type_array)) {
+        api_error(call, 400, "offsets must be an array");
+        return false;
+    }
+    if (!*offsets || !json_object_array_length(*offsets)) {
+        api_error(call, 400, "Partitions / offsets need to be provided for an alter offsets request");
+        return false;
+    }
+    for (size_t i = 0; i < json_object_array_length(*offsets); i++)
+        if (!entry_sound(call, json_object_array_get_idx(*offsets, i)))
+            return false;
+    return true;
+}
+
+static void patch_offsets(struct api_call *call)
+{
+    struct json_object *root = api_body_object(call), *offsets;
+    if (root && body_sound(call, root, &offsets))
+        change(call, store_all, offsets, DONE("altered"));
+    json_object_put(root);
+}
+
+const struct api_route api_routes_offsets[] = {
+    {"GET", "/connectors/{name}/offsets", get_offsets, "stored positions"},
+    {"PATCH", "/connectors/{name}/offsets", patch_offsets, "sets positions of a stopped connector"},
+    {"DELETE", "/connectors/{name}/offsets", delete_offsets, "forgets those of a stopped connector"},
+    {NULL},
+};
