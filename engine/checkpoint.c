@@ -4,8 +4,10 @@
  * stream's own position is saved beside it, so that WAL of other tables and databases does not pile up behind
  * an idle slot. */
 #include "clock.h"
+#include "json.h"
 #include "log.h"
 #include "pipeline.h"
+#include "shard.h"
 
 #define IDLE_SAVE_MS    10000
 #define IDLE_SAVE_BYTES (16 << 20)
@@ -21,23 +23,44 @@ bool checkpoint_load(struct pipeline *p, struct err *e)
     p->offset = (struct offset){.tx_id = -1};
     if (!p->env->offsets)
         return true;
-    if (!offsets_load(p->env->offsets, p->config->name, p->config->topic_prefix, &p->offset, e))
+    if (!offsets_load(p->env->offsets, p->config->name, p->config->offset_server, &p->offset, e))
         return err_prefix(e, "reading the stored offset");
+    if (!shard_check_offset(p->env->offsets, p->config, &p->offset, e))
+        return false;
     p->source.last_commit = p->offset.lsn_commit;
+    resume_init(&p->resume, &p->offset);
     return true;
 }
 
 bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err *e)
 {
-    if (p->env->offsets &&
-        !offsets_save(p->env->offsets, p->config->name, p->config->topic_prefix, offset, e))
+    struct offset o = *offset;
+    o.slots = p->config->slots;
+    if (p->env->offsets && !offsets_save(p->env->offsets, p->config->name, p->config->offset_server, &o, e))
         return err_prefix(e, "storing the offset");
-    p->offset = *offset;
+    p->offset = o;
+    p->offset.transaction = NULL;
     p->saved_ms = clock_mono_ms();
-    if (p->link)
+    p->counts.checkpoints++;
+    if (p->link && p->config->lsn_flush_mode != FLUSH_MANUAL)
         link_acknowledge(p->link, checkpoint_position(offset));
     log_debug("checkpoint at " LSN_FMT, LSN_ARG(checkpoint_position(offset)));
     return true;
+}
+
+/* A message outside a transaction: Debezium's position is its beginning, so that what is behind it is said
+ * apart. */
+static bool save_message(struct pipeline *p, struct ledger_position at, struct err *e)
+{
+    struct offset o = {.present = true,
+                       .lsn = at.lsn - 1,
+                       .lsn_proc = at.lsn - 1,
+                       .lsn_commit = at.lsn - 1,
+                       .tx_id = -1,
+                       .ts_usec = at.commit_us,
+                       .message_type = "MESSAGE",
+                       .reached = at.lsn};
+    return checkpoint_save(p, &o, e);
 }
 
 static bool save_commit(struct pipeline *p, struct ledger_position at, struct err *e)
@@ -82,6 +105,40 @@ bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
     struct ledger_position at = ledger_safe(p->ledger);
     bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
     if (due && at.lsn > checkpoint_position(&p->offset))
-        return save_commit(p, at, e);
+        return at.tx_id < 0 && !p->snapshot_at ? save_message(p, at, e) : save_commit(p, at, e);
     return !idle_save_due(p, now) || save_idle(p, e);
+}
+
+/* Debezium goes on counting from these in the events of the transaction. */
+static void write_transaction(struct pipeline *p, struct buf *b)
+{
+    buf_printf(b, ",\"transaction_id\":\"%lld\"", (long long)p->source.tx_id);
+    for (size_t i = 0; i < p->n_touched; i++) {
+        BUF_LIT(b, ",\"transaction_data_collection_order_");
+        json_escaped(b, slice_of(p->touched[i]->collection));
+        buf_printf(b, "\":%lld", (long long)p->touched[i]->events);
+    }
+}
+
+bool checkpoint_halt(struct pipeline *p, struct err *e)
+{
+    const struct halt *h = &p->halt;
+    if (!h->reached || !p->mark || p->mark->pending || p->snapshot_at)
+        return true;
+    struct buf transaction = BUF_EMPTY;
+    if (p->config->transaction_metadata)
+        write_transaction(p, &transaction);
+    struct offset o = {.present = true,
+                       .lsn = h->lsn,
+                       .lsn_proc = h->lsn,
+                       .lsn_commit = p->source.last_commit,
+                       .tx_id = p->source.tx_id,
+                       .ts_usec = p->source.ts_us,
+                       .lsn_events = h->op == OP_MESSAGE ? 0 : (int64_t)h->events,
+                       .transaction = transaction.ptr,
+                       .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
+    snprintf(o.message_type, sizeof o.message_type, "%s", halt_message_type(h));
+    bool ok = checkpoint_save(p, &o, e);
+    buf_free(&transaction);
+    return ok;
 }
