@@ -26,6 +26,7 @@ static const struct {
 static atomic_int most_level = LOG_INFO;
 static atomic_bool as_json;
 static _Thread_local char context[64];
+static _Thread_local const lsn_t *position;
 
 static void spaces_for_controls(char *text, size_t len)
 {
@@ -49,8 +50,12 @@ static void line_text(struct buf *line, enum log_level level, const char *messag
     char when[40];
     time_text(when);
     buf_printf(line, "%s %s ", when, LEVELS[level].text);
-    if (context[0])
-        buf_printf(line, "[%s] ", context);
+    bool placed = position && *position;
+    if (context[0] || placed)
+        buf_printf(line, "[%s%s", context, context[0] && placed ? " " : "");
+    if (placed)
+        buf_printf(line, LSN_FMT, LSN_ARG(*position));
+    buf_str(line, context[0] || placed ? "] " : "");
     buf_str(line, message);
 }
 
@@ -63,6 +68,11 @@ static void line_json(struct buf *line, enum log_level level, const char *messag
     json_field(line, "level", LEVELS[level].name);
     if (context[0])
         json_field(line, "connector", context);
+    if (position && *position) {
+        char lsn[24];
+        snprintf(lsn, sizeof lsn, LSN_FMT, LSN_ARG(*position));
+        json_field(line, "lsn", lsn);
+    }
     json_field(line, "message", message);
     buf_char(line, '}');
 }
@@ -109,6 +119,11 @@ void log_set_context(const char *name)
 {
     snprintf(context, sizeof context, "%s", name ? name : "");
     spaces_for_controls(context, strlen(context));
+}
+
+void log_set_position(const lsn_t *lsn)
+{
+    position = lsn;
 }
 
 void log_line(enum log_level level, const char *format, ...)

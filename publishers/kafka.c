@@ -40,6 +40,7 @@ struct sink {
     struct kafka_topics *topics;
     struct handle *handles;
     uint64_t in_flight;
+    struct histogram latency;
     bool troubled; /* a warning was given that Kafka does not answer */
     struct err failed;
 };
@@ -131,14 +132,17 @@ static void report_failed(struct sink *s, const rd_kafka_message_t *m)
 
 static void take_reports(struct sink *s, rd_kafka_event_t *ev)
 {
-    const rd_kafka_message_t *m;
+    const rd_kafka_message_t *m, *last = NULL;
     while ((m = rd_kafka_event_message_next(ev))) {
+        last = m;
         s->in_flight--;
         if (m->err && !s->failed.kind)
             report_failed(s, m);
         if (!m->err)
             ((struct mark *)m->_private)->pending--;
     }
+    if (last && !last->err)
+        histogram_add(&s->latency, rd_kafka_message_latency(last));
     if (s->troubled && !s->failed.kind) {
         s->troubled = false;
         log_info("Kafka takes messages again");
@@ -227,7 +231,7 @@ static bool too_large(struct sink *s, const struct message *m, const char *limit
     char limit[32] = "?";
     size_t size = sizeof limit;
     rd_kafka_conf_get(rd_kafka_conf(s->rk), limit_name, limit, &size);
-    struct slice key = slice_cut(m->key, 0, MOST_KEY_SHOWN);
+    struct slice key = slice_cut(m->key, 0, MOST_KEY_SHOWN); /* the one way to the row; its values stay out */
     return err_set(e, ERR_DATA,
                    "Kafka topic %s: the message with key " SLICE_FMT
                    "%s has %zu bytes, more than %s=%s allows; "
@@ -299,6 +303,12 @@ static bool kafka_flush(struct sink *s, int timeout_ms, struct err *e)
                                     (unsigned long long)s->in_flight, timeout_ms);
 }
 
+static void kafka_look(struct sink *s, uint64_t *in_flight, struct histogram *latency)
+{
+    *in_flight = s->in_flight;
+    *latency = s->latency;
+}
+
 static void kafka_forget(struct sink *s, struct topic *topic)
 {
     if (topic->handle)
@@ -334,11 +344,22 @@ static bool producer_open(struct sink *s, const struct sink_options *options, st
     return s->rk && kafka_client_reach(s->rk, OPEN_TIMEOUT_MS, e);
 }
 
+/* The worker may forbid it for all connectors, as in Kafka Connect. */
+static struct kafka_topics *topics_open(const struct sink_options *options, struct err *e)
+{
+    if (!options->worker || props_get_bool(options->worker, "topic.creation.enable", true))
+        return kafka_topics_new(options->connector, e);
+    struct props *none = props_new();
+    struct kafka_topics *topics = kafka_topics_new(none, e);
+    props_free(none);
+    return topics;
+}
+
 static struct sink *kafka_open(const struct sink_options *options, struct err *e)
 {
     static const uint64_t ONE = 1; /* what an eventfd wants to be written */
     struct sink *s = xcalloc(1, sizeof *s);
-    if (!(s->topics = kafka_topics_new(options->connector, e)) || !producer_open(s, options, e)) {
+    if (!(s->topics = topics_open(options, e)) || !producer_open(s, options, e)) {
         kafka_close(s);
         return NULL;
     }
@@ -358,6 +379,7 @@ const struct sink_type kafka_sink = {
     .put = kafka_put,
     .poll = kafka_poll,
     .flush = kafka_flush,
+    .look = kafka_look,
     .forget = kafka_forget,
     .close = kafka_close,
 };

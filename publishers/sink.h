@@ -7,6 +7,7 @@
 #define PUBLISHERS_SINK_H
 
 #include "err.h"
+#include "histogram.h"
 #include "props.h"
 #include "record.h"
 
@@ -39,6 +40,8 @@ struct sink_type {
     /* Pushes out what is buffered and waits for its reports, at most timeout_ms. false: not all durable, or
      * poll's error. */
     bool (*flush)(struct sink *s, int timeout_ms, struct err *e);
+    /* How many messages are on their way, and how long they took. NULL: nothing to say. */
+    void (*look)(struct sink *s, uint64_t *in_flight, struct histogram *latency);
     void (*forget)(struct sink *s, struct topic *topic); /* the topic is about to be freed */
     void (*close)(struct sink *s);                       /* drops what is not delivered */
 };

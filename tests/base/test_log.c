@@ -75,6 +75,24 @@ START_TEST(levels_above_the_set_one_are_silent)
 }
 END_TEST
 
+/* Fields apart: whose line it is, and where in the WAL. */
+START_TEST(a_line_has_the_position_that_the_thread_is_at)
+{
+    lsn_t at = 0;
+    log_set_position(&at);
+    ck_assert_str_eq(captured(one_info) + 24, " INFO  slot s1 created\n");
+    at = 0x1000000AB;
+    ck_assert_str_eq(captured(one_info) + 24, " INFO  [1/AB] slot s1 created\n");
+    log_set_context("inventory");
+    ck_assert_str_eq(captured(one_info) + 24, " INFO  [inventory 1/AB] slot s1 created\n");
+    log_set_json(true);
+    ck_assert_ptr_nonnull(
+        strstr(captured(one_info), "\"connector\":\"inventory\",\"lsn\":\"1/AB\",\"message\""));
+    log_set_position(NULL);
+    ck_assert_ptr_null(strstr(captured(one_info), "lsn"));
+}
+END_TEST
+
 static void forged(void)
 {
     log_info("%s", "name\n2026-01-01T00:00:00.000Z ERROR \x1B[31mforged\r\n\x7F");
@@ -192,5 +210,6 @@ START_TEST(errno_survives)
 END_TEST
 
 SUITE_MAIN("log", a_text_line_has_time_level_context_and_message, levels_above_the_set_one_are_silent,
-           data_cannot_forge_a_line, a_json_line_is_one_object, level_names_are_read_in_any_case,
-           a_long_message_is_whole_and_a_long_context_is_cut, lines_of_threads_do_not_mix, errno_survives)
+           a_line_has_the_position_that_the_thread_is_at, data_cannot_forge_a_line, a_json_line_is_one_object,
+           level_names_are_read_in_any_case, a_long_message_is_whole_and_a_long_context_is_cut,
+           lines_of_threads_do_not_mix, errno_survives)
