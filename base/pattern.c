@@ -45,7 +45,7 @@ static void item_unescape(struct buf *out, struct slice item)
     }
 }
 
-static bool class_is_java_only(const char *text)
+bool pattern_java_only(const char *text)
 {
     bool inside = false, quoted = false;
     for (const char *at = text; *at; at++) {
@@ -69,7 +69,7 @@ static bool class_is_java_only(const char *text)
 
 static pcre2_code *code_new(const char *text, struct err *e)
 {
-    if (class_is_java_only(text)) {
+    if (pattern_java_only(text)) {
         err_set(e, ERR_CONFIG,
                 "regular expression \"%s\": nested character classes and && are not supported; "
                 "write the class out, or use a lookahead",

@@ -19,5 +19,7 @@ size_t pattern_list_count(const struct pattern_list *p);
 bool pattern_list_match(const struct pattern_list *p, struct slice name);
 /* The index of the first expression that matches, or -1. */
 int pattern_list_find(const struct pattern_list *p, struct slice name);
+/* True for an expression with a Java character class that PCRE2 would read as something else. */
+bool pattern_java_only(const char *expression);
 
 #endif

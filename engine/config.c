@@ -1,4 +1,4 @@
-/* config.c - from names and values to struct config, what is captured, and how to connect.
+/* config.c - from names and values to struct config, and what is captured.
  *
  * Filling goes by the table; the few options whose value is not simply stored are in fill_odd. */
 #include "config.h"
@@ -6,6 +6,7 @@
 #include "config_table.h"
 #include "json.h"
 #include "log.h"
+#include "selection.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -111,9 +112,35 @@ static char *lower_trimmed(const char *text)
     return out;
 }
 
+static bool is_given(const struct props *p, const char *name)
+{
+    const char *text = props_get(p, name);
+    return text && *text;
+}
+
+/* Older options speak where the newer ones are not given. Source:
+ * PostgresConnectorConfig.resolveLsnFlushMode, resolveOffsetSlotMismatchStrategy,
+ * applyLsnFlushModeHeartbeatFallback. */
+static void fill_older(struct config *c)
+{
+    if (!is_given(c->props, "lsn.flush.mode"))
+        c->lsn_flush_mode =
+            props_get_bool(c->props, "flush.lsn.source", true) ? FLUSH_CONNECTOR : FLUSH_MANUAL;
+    if (!is_given(c->props, "offset.mismatch.strategy") &&
+        props_get_bool(c->props, "internal.slot.seek.to.known.offset.on.start", false))
+        c->offset_mismatch = MISMATCH_TRUST_OFFSET;
+    if (c->lsn_flush_mode == FLUSH_CONNECTOR_AND_DRIVER && !c->heartbeat_interval_ms &&
+        !c->transaction_metadata)
+        c->heartbeat_interval_ms = 600000;
+}
+
 static void fill_odd(struct config *c, const char *name, const struct props *worker)
 {
     c->name = xstrdup(name);
+    c->label = xstrdup(name);
+    c->offset_server = xstrdup(c->topic_prefix);
+    c->slot_base = xstrdup(c->slot_name);
+    c->publication_base = xstrdup(c->publication_name);
     c->port = lower_trimmed(props_get_or(c->props, "database.port", "5432"));
     c->sslmode = lower_trimmed(props_get_or(c->props, "database.sslmode", "prefer"));
     c->key_style = style_of("key.converter", c->props, worker);
@@ -122,6 +149,13 @@ static void fill_odd(struct config *c, const char *name, const struct props *wor
         clamp_int(worker ? props_get_or(worker, "offset.flush.interval.ms", "1000") : "1000");
     fill_skipped(c);
     fill_placeholder(c);
+    c->modes.schema_names = c->schema_names;
+    c->modes.field_names = c->field_names;
+    fill_older(c);
+    struct err ignored = {0}; /* checked before */
+    c->naming = config_naming(c->props, &ignored);
+    c->column_rules = column_rules_new(c->props, &ignored);
+    c->key_columns = key_columns_new(c->message_key_columns, &ignored);
 }
 
 static void warn_about(const struct props *p)
@@ -156,14 +190,9 @@ static bool check_all(const char *name, const struct props *p, const struct prop
     return ok;
 }
 
-struct config *config_new(const char *name, const struct props *connector, const struct props *worker,
-                          struct err *e)
+/* Takes over the props, which are expanded and checked. */
+static struct config *config_of(const char *name, struct props *p, const struct props *worker)
 {
-    struct props *p = props_expand(connector, e);
-    if (!p || !check_all(name, p, worker, e)) {
-        props_free(p);
-        return NULL;
-    }
     struct config *c = xcalloc(1, sizeof *c);
     c->props = p;
     for (const struct option *o = config_options; o->name; o++) {
@@ -172,7 +201,39 @@ struct config *config_new(const char *name, const struct props *connector, const
             fill_row(c, o, text);
     }
     fill_odd(c, name, worker);
+    return c;
+}
+
+struct config *config_new(const char *name, const struct props *connector, const struct props *worker,
+                          struct err *e)
+{
+    struct props *p = props_expand(connector, e);
+    if (!p || !check_all(name, p, worker, e)) {
+        props_free(p);
+        return NULL;
+    }
     warn_about(p);
+    return config_of(name, p, worker);
+}
+
+static void add_number(char **name, char separator, int number)
+{
+    char *numbered = xasprintf("%s%c%d", *name, separator, number);
+    free(*name);
+    *name = numbered;
+}
+
+struct config *config_shard(const struct config *whole, const struct props *worker, int shard)
+{
+    struct config *c = config_of(whole->name, props_copy(whole->props), worker);
+    if (c->slots == 1)
+        return c;
+    c->shard = shard;
+    add_number(&c->slot_name, '_', shard);
+    add_number(&c->publication_name, '_', shard);
+    add_number(&c->offset_server, '/', shard);
+    if (shard > 0) /* the first one is who is meant by the plain name */
+        add_number(&c->label, '/', shard);
     return c;
 }
 
@@ -191,9 +252,16 @@ void config_free(struct config *c)
             free(*(char **)at);
     }
     free(c->name);
+    free(c->label);
+    free(c->offset_server);
+    free(c->slot_base);
+    free(c->publication_base);
     free(c->port);
     free(c->sslmode);
     free((char *)(uintptr_t)c->modes.placeholder.ptr);
+    topic_naming_free(c->naming);
+    column_rules_free(c->column_rules);
+    key_columns_free(c->key_columns);
     props_free(c->props);
     free(c);
 }
@@ -217,7 +285,8 @@ static bool is_system(const char *schema, const char *table)
 
 bool config_captures(const struct config *c, const char *schema, const char *table)
 {
-    if (is_system(schema, table) || !passes(c->schema_include, c->schema_exclude, slice_of(schema)))
+    if ((c->ignore_builtin && is_system(schema, table)) ||
+        !passes(c->schema_include, c->schema_exclude, slice_of(schema)))
         return false;
     char *name = xasprintf("%s.%s", schema, table);
     bool captured = passes(c->table_include, c->table_exclude, slice_of(name));
@@ -231,57 +300,4 @@ bool config_captures_column(const struct config *c, const char *schema, const ch
     bool captured = passes(c->column_include, c->column_exclude, slice_of(name));
     free(name);
     return captured;
-}
-
-/* ---- connecting ---- */
-
-static void conninfo_add(struct buf *out, const char *key, const char *value)
-{
-    if (!value)
-        return;
-    buf_printf(out, "%s%s='", out->len ? " " : "", key);
-    for (; *value; value++) {
-        if (*value == '\'' || *value == '\\')
-            buf_char(out, '\\');
-        buf_char(out, *value);
-    }
-    buf_char(out, '\'');
-}
-
-/* What shapes the text of values is pinned, so that a server's, database's or role's settings cannot change
- * records. search_path decides how regclass and its kin are written; unqualified names in users' statements
- * mean schema public. */
-#define SESSION_OPTIONS                                                                                      \
-    "-c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3 "                    \
-    "-c bytea_output=hex -c lc_monetary=C -c search_path=public -c statement_timeout=0 "                     \
-    "-c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
-
-void config_conninfo(const struct config *c, const char *application, bool replication, struct buf *out)
-{
-    size_t start = out->len;
-    struct buf b = {0};
-    conninfo_add(&b, "host", c->host);
-    conninfo_add(&b, "port", c->port);
-    conninfo_add(&b, "user", c->user);
-    conninfo_add(&b, "password", c->password);
-    conninfo_add(&b, "dbname", c->dbname);
-    conninfo_add(&b, "sslmode", c->sslmode);
-    conninfo_add(&b, "sslcert", c->sslcert);
-    conninfo_add(&b, "sslkey", c->sslkey);
-    conninfo_add(&b, "sslpassword", c->sslpassword);
-    conninfo_add(&b, "sslrootcert", c->sslrootcert);
-    conninfo_add(&b, "application_name", application);
-    conninfo_add(&b, "client_encoding", "UTF8");
-    conninfo_add(&b, "connect_timeout", "10");
-    conninfo_add(&b, "keepalives", c->tcp_keepalive ? "1" : "0");
-    conninfo_add(&b, "keepalives_idle", "30");
-    conninfo_add(&b, "keepalives_interval", "10");
-    conninfo_add(&b, "keepalives_count", "3");
-    conninfo_add(&b, "options", SESSION_OPTIONS);
-    if (replication)
-        conninfo_add(&b, "replication", "database");
-    if (start)
-        buf_char(out, ' ');
-    buf_slice(out, buf_view(&b));
-    buf_free(&b);
 }

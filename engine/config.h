@@ -7,9 +7,12 @@
 
 #include "buf.h"
 #include "codec.h"
+#include "column_rules.h"
 #include "err.h"
+#include "name_adjust.h"
 #include "pattern.h"
 #include "props.h"
+#include "topic.h"
 #include "value.h"
 
 enum snapshot_mode {
@@ -20,6 +23,10 @@ enum snapshot_mode {
     SNAPSHOT_WHEN_NEEDED,
 };
 
+enum snapshot_order { SNAPSHOT_ORDER_DISABLED, SNAPSHOT_ORDER_ASCENDING, SNAPSHOT_ORDER_DESCENDING };
+
+enum snapshot_locking { SNAPSHOT_LOCKING_NONE, SNAPSHOT_LOCKING_SHARED };
+
 enum publication_mode {
     PUBLICATION_ALL_TABLES,
     PUBLICATION_DISABLED,
@@ -27,39 +34,78 @@ enum publication_mode {
     PUBLICATION_NO_TABLES
 };
 
+/* Who acknowledges positions to PostgreSQL: walwire with every checkpoint, or somebody else. */
+enum lsn_flush_mode { FLUSH_CONNECTOR_AND_DRIVER, FLUSH_CONNECTOR, FLUSH_MANUAL };
+
+/* What happens when slot and stored position differ. */
+enum offset_mismatch {
+    MISMATCH_NO_VALIDATION,
+    MISMATCH_TRUST_OFFSET,
+    MISMATCH_TRUST_SLOT,
+    MISMATCH_TRUST_GREATER_LSN
+};
+
+enum failure_mode { FAILURE_WARN, FAILURE_FAIL, FAILURE_SKIP, FAILURE_IGNORE };
+enum guardrail_action { GUARDRAIL_WARN, GUARDRAIL_FAIL };
+
 struct config {
     struct props *props; /* expanded; owned */
     char *name, *topic_prefix;
+    int slots, shard;    /* walwire.slots; which of them this is, from 0 */
+    char *label;         /* in logs and for browsers: the name; of the shards behind the first name/shard */
+    char *offset_server; /* in the key of the stored position: topic.prefix; of a shard topic.prefix/shard */
     /* connection */
     char *host, *port, *user, *password, *dbname, *sslmode, *sslcert, *sslkey, *sslpassword, *sslrootcert;
     bool tcp_keepalive;
     char *initial_statements; /* database.initial.statements */
     /* slot and publication */
-    char *slot_name, *publication_name;
+    char *slot_name, *publication_name; /* of a shard: with _<shard> behind slot_base, publication_base */
+    char *slot_base, *publication_base; /* as they were given */
     enum publication_mode publication_mode;
     bool slot_drop_on_stop, publish_via_partition_root;
     char *slot_stream_params;
     int slot_max_retries, slot_retry_delay_ms, status_interval_ms;
+    int slot_create_timeout_s; /* 0: none */
+    bool slot_failover;
+    enum lsn_flush_mode lsn_flush_mode;
+    enum offset_mismatch offset_mismatch;
+    int xmin_interval_ms;     /* xmin.fetch.interval.ms; 0: source.xmin stays null */
+    char *replica_identities; /* replica.identity.autoset.values */
+    int query_timeout_ms;     /* of ordinary sessions outside a snapshot; 0: none */
+    struct topic_naming *naming;
     /* selection */
     struct pattern_list *schema_include, *schema_exclude, *table_include, *table_exclude, *column_include,
         *column_exclude;
     struct pattern_list *snapshot_include;                /* snapshot.include.collection.list */
     struct pattern_list *prefix_include, *prefix_exclude; /* message.prefix.* */
+    bool ignore_builtin;                                  /* table.ignore.builtin */
+    int guardrail_max;                                    /* most tables captured; 0: any number */
+    enum guardrail_action guardrail_action;
     char *message_key_columns;
+    struct key_columns *key_columns;   /* the same, read (selection.h) */
+    struct column_rules *column_rules; /* column.mask.*, column.truncate.*, *.propagate.source.type */
+    enum name_adjust schema_names, field_names;
+    bool skip_unchanged;
     bool skip_create, skip_update, skip_delete, skip_truncate,
         skipped_set; /* skipped.operations; preset: truncate; set: given by the user */
     /* values */
     struct type_modes modes;
     struct json_style key_style, value_style;
     bool tombstones, transaction_metadata, extended_headers;
+    enum failure_mode converting_failure, processing_failure; /* event.*.failure.handling.mode */
     /* snapshot */
     enum snapshot_mode snapshot_mode;
     char *snapshot_overrides; /* comma list of schema.table; the statements are in props */
+    int snapshot_max_threads;
+    bool snapshot_legacy_threads;       /* legacy.snapshot.max.threads: no table in ranges */
+    enum snapshot_order snapshot_order; /* snapshot.tables.order.by.row.count */
+    enum snapshot_locking snapshot_locking;
+    int snapshot_lock_timeout_ms, snapshot_delay_ms, streaming_delay_ms;
     /* retries, heartbeat */
     int errors_max_retries; /* -1: for ever */
     int retry_wait_ms;      /* retriable.restart.connector.wait.ms */
     int heartbeat_interval_ms;
-    char *heartbeat_query, *heartbeat_prefix, *transaction_topic;
+    char *heartbeat_query;
     /* offset.flush.interval.ms of the worker, copied here; preset 1000 */
     int offset_flush_ms;
 };
@@ -69,6 +115,9 @@ struct config {
  * unknown names are logged as a warning with the nearest known name. Owned by the caller. */
 struct config *config_new(const char *name, const struct props *connector, const struct props *worker,
                           struct err *e);
+/* The settings of one of walwire.slots shards: the same, with its own slot, publication and position. With
+ * one slot, a copy. Owned by the caller. */
+struct config *config_shard(const struct config *whole, const struct props *worker, int shard);
 void config_free(struct config *c);
 
 /* Reads a connector's file: *.json ({"name","config"} or the flat object), otherwise Java properties. *name

@@ -4,12 +4,16 @@
  * two styles. */
 #include "config_table.h"
 
+#include "java_map.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+
+enum { MOST_WORDS = 24 };
 
 static const char *const connect_groups[] = {"Common", "Error Handling", "Exactly Once Support", NULL};
 
@@ -151,20 +155,53 @@ static void check_bool(const struct option *o, const char *value, struct buf *wh
                                       : "Either 'true' or 'false' is expected");
 }
 
-static void list_words(struct buf *b, const char *words)
+static size_t split_words(const char *words, struct slice *out, size_t n)
 {
-    for (const char *p = words; *p; p++)
-        buf_str(b, *p == '|' ? ", " : (char[]){*p, 0});
+    struct slice rest = words ? slice_of(words) : (struct slice){NULL, 0};
+    while (n < MOST_WORDS && next_part(&rest, '|', &out[n]))
+        n++;
+    return n;
+}
+
+/* Debezium keeps the words of a choice in a HashSet; those that walwire refuses are among them. */
+static void list_words(struct buf *b, const struct option *o, bool hashed)
+{
+    struct slice words[MOST_WORDS];
+    struct java_entry order[MOST_WORDS];
+    size_t n = split_words(o->words, words, 0);
+    n = hashed ? split_words(o->later, words, n) : n;
+    for (size_t i = 0; i < n; i++)
+        order[i] = (struct java_entry){java_string_hash(words[i]), (uint32_t)i};
+    if (hashed)
+        java_map_order(order, n, 16);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, "%s" SLICE_FMT, i ? ", " : "", SLICE_ARG(words[order[i].index]));
+}
+
+/* A converter's own options: Kafka Connect checks them under their names without the prefix. */
+static const char *name_behind_converter(const char *name)
+{
+    static const char *const prefixes[] = {"key.converter.", "value.converter.", "header.converter."};
+    for (int i = 0; i < 3; i++)
+        if (slice_starts(slice_of(name), prefixes[i]))
+            return name + strlen(prefixes[i]);
+    return NULL;
 }
 
 static void check_choice(const struct option *o, const char *value, struct buf *why)
 {
     if (option_word(o->words, value) >= 0)
         return;
-    if (option_word(o->later, value) >= 0)
-        buf_printf(why, "walwire does not do '%s' yet. ", value);
-    buf_str(why, connect_style(o) ? "String must be one of: " : "Value must be one of ");
-    list_words(why, o->words);
+    if (option_word(o->later, value) >= 0) {
+        buf_printf(why, "walwire does not do '%s' yet. Value must be one of ", value);
+        list_words(why, o, false);
+        return;
+    }
+    bool any_case = name_behind_converter(o->name) || strcmp(o->group, "Exactly Once Support") == 0;
+    buf_str(why, any_case           ? "String must be one of (case insensitive): "
+                 : connect_style(o) ? "String must be one of: "
+                                    : "Value must be one of ");
+    list_words(why, o, any_case || !connect_style(o));
 }
 
 static void check_patterns(const char *value, struct buf *why)
@@ -203,8 +240,9 @@ static void finding_add(struct findings *f, const struct option *o, const char *
                         const char *why)
 {
     f->items = xrealloc(f->items, (f->count + 1) * sizeof *f->items);
+    const char *short_name = name_behind_converter(name);
     char *text = connect_style(o) ? xasprintf("Invalid value %s for configuration %s: %s",
-                                              value ? value : "null", name, why)
+                                              value ? value : "null", short_name ? short_name : name, why)
                                   : xasprintf("The '%s' value is invalid: %s", name, why);
     f->items[f->count++] = (struct finding){xstrdup(name), text};
 }

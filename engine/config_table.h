@@ -81,10 +81,15 @@ void findings_free(struct findings *f);
 const struct props *config_converter_source(const char *which, const struct props *connector,
                                             const struct props *worker);
 
+/* topic.* as the naming strategy reads it. ERR_CONFIG; NULL then. */
+struct topic_naming *config_naming(const struct props *p, struct err *e);
+
 /* Checks of single options, named by rows. */
 option_check check_class, check_host, check_dbname, check_topic_prefix, check_slot_name, check_plugin,
     check_key_columns, check_skipped, check_placeholder, check_queue, check_schema_exclude,
-    check_table_exclude, check_column_exclude, check_prefix_exclude, check_json_converter,
-    check_header_converter, check_name;
+    check_table_exclude, check_column_exclude, check_column_rule, check_prefix_exclude, check_json_converter,
+    check_header_converter, check_name, check_naming, check_key_regex, check_identities, check_slots,
+    check_positive, check_topic_creation, check_stream_params, check_topic_name, check_sslfactory, check_tags,
+    check_channels;
 
 #endif

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define BATCH_BYTES  (256 << 10) /* handed over when this large, or when nothing more is there */
-#define RING_BATCHES 32
+#define RING_BATCHES 16
 #define NAP_US       100
 #define BUSY_BYTES   16384 /* one round read at least this much: data keeps coming */
 
@@ -30,6 +30,7 @@ struct link {
     int status_interval_ms;
     pthread_t thread;
     atomic_ullong flushed, received;
+    atomic_size_t queued; /* bytes in the ring */
     atomic_bool stop, ask;
     char notice[300]; /* a warning that means data is being skipped */
 };
@@ -171,8 +172,10 @@ static bool hand_over(struct link *l, struct batch **b)
 {
     if (!(*b)->bytes.len)
         return true;
+    size_t bytes = (*b)->bytes.len;
     if (!ring_push(l->ring, *b))
         return false;
+    atomic_fetch_add(&l->queued, bytes);
     *b = batch_new(l); /* the other one is the pipeline's now */
     return true;
 }
@@ -244,7 +247,7 @@ static void add_params(struct buf *sql, const char *params)
     for (const char *at = params; at && *at;) {
         size_t n = strcspn(at, ";");
         const char *eq = memchr(at, '=', n);
-        if (eq) {
+        if (eq && strncmp(at, "proto_version=", 14) != 0) { /* that one is ours, and checked to be the same */
             char *name = xstrndup(at, (size_t)(eq - at)),
                  *value = xstrndup(eq + 1, n - (size_t)(eq - at) - 1);
             buf_str(sql, ", ");
@@ -258,6 +261,16 @@ static void add_params(struct buf *sql, const char *params)
     }
 }
 
+/* True when slot.stream.params says something of this option: it may be given once. */
+static bool has_param(const char *params, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = params; at && *at; at += strcspn(at, ";"), at += *at == ';')
+        if (strncmp(at, name, n) == 0 && at[n] == '=')
+            return true;
+    return false;
+}
+
 static bool start_replication(PGconn *conn, const struct link_options *o, struct err *e)
 {
     struct buf sql = BUF_EMPTY;
@@ -265,7 +278,7 @@ static bool start_replication(PGconn *conn, const struct link_options *o, struct
     pg_ident(&sql, o->slot);
     buf_printf(&sql, " LOGICAL " LSN_FMT " (proto_version '1', publication_names ", LSN_ARG(o->start));
     pg_literal(&sql, o->publications);
-    if (PQserverVersion(conn) >= 140000)
+    if (o->messages && PQserverVersion(conn) >= 140000 && !has_param(o->params, "messages"))
         BUF_LIT(&sql, ", messages 'true'");
     add_params(&sql, o->params);
     buf_char(&sql, ')');
@@ -283,7 +296,7 @@ static bool start_replication(PGconn *conn, const struct link_options *o, struct
 /* libpq's input buffer starts at 16 KiB, grows only for a large message, and then stays large. */
 static bool grow_input_buffer(PGconn *conn, struct err *e)
 {
-    return pg_run(conn, e, "SELECT repeat('x', 4 << 20)");
+    return pg_run(conn, e, "SELECT repeat('x', 1 << 18)");
 }
 
 struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e)
@@ -305,7 +318,10 @@ struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e
 
 struct batch *link_take(struct link *l)
 {
-    return ring_pop(l->ring);
+    struct batch *b = ring_pop(l->ring);
+    if (b && !b->last)
+        atomic_fetch_sub(&l->queued, b->bytes.len);
+    return b;
 }
 
 void link_return(struct link *l, struct batch *b)
@@ -332,6 +348,15 @@ void link_ask(struct link *l)
 lsn_t link_received(const struct link *l)
 {
     return atomic_load(&((struct link *)l)->received);
+}
+
+void link_look(struct link *l, struct link_queue *out)
+{
+    size_t bytes = atomic_load(&l->queued);
+    *out = (struct link_queue){.batches = ring_count(l->ring),
+                               .capacity = RING_BATCHES,
+                               .bytes = bytes > SIZE_MAX / 2 ? 0 : bytes, /* taken before it was added */
+                               .most_bytes = (size_t)RING_BATCHES * BATCH_BYTES};
 }
 
 void link_close(struct link *l)

@@ -27,6 +27,7 @@ struct link_options {
     const char *slot, *publications; /* publications: a quoted, comma separated list of identifiers */
     const char *params;              /* slot.stream.params, "k=v;k=v"; NULL: none */
     lsn_t start;                     /* 0: where the slot stands */
+    bool messages;                   /* logical messages too */
     int status_interval_ms;
     int wake_fd; /* signalled when a batch is ready */
 };
@@ -42,6 +43,11 @@ void link_return(struct link *l, struct batch *b);
 void link_acknowledge(struct link *l, lsn_t flushed); /* durable up to here; never goes back */
 void link_ask(struct link *l);                        /* asks the server for a keepalive now */
 lsn_t link_received(const struct link *l);
+struct link_queue {
+    size_t batches, capacity; /* handed over and not taken yet; most */
+    size_t bytes, most_bytes; /* in them; about as many as there can be */
+};
+void link_look(struct link *l, struct link_queue *out);
 void link_close(struct link *l); /* a last status, CopyDone, join */
 
 #endif

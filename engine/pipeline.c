@@ -1,15 +1,18 @@
 /* pipeline.c - one run: open everything, stream, close everything; and the way of one row to its sinks. */
 #include "pipeline.h"
 
+#include "activity.h"
 #include "clock.h"
 #include "log.h"
+#include "readings.h"
 #include "xmalloc.h"
 
 #include <openssl/rand.h>
 #include <poll.h>
 #include <stdlib.h>
 
-#define DRAIN_MS 8000
+#define DRAIN_MS   8000
+#define GIVE_UP_MS 4000
 
 bool pipeline_stopping(const struct pipeline *p)
 {
@@ -22,6 +25,14 @@ void pipeline_step(struct pipeline *p, const char *step)
     p->face->status.step = step;
     p->face->status.snapshot_running = strcmp(step, "snapshot") == 0;
     pthread_mutex_unlock(&p->face->mutex);
+    readings_step(p, step);
+}
+
+bool pipeline_limit(struct pipeline *p, int timeout_ms, struct err *e)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "SET statement_timeout = %d", timeout_ms);
+    return pg_run(p->conn, e, sql);
 }
 
 /* ---- records ---- */
@@ -33,19 +44,46 @@ static void wait_for_sink(struct pipeline *p)
     wake_clear(p->face->wake_fd);
 }
 
+int64_t pipeline_stopping_ms(struct pipeline *p)
+{
+    if (!pipeline_stopping(p))
+        return -1;
+    if (!p->stop_ms)
+        p->stop_ms = clock_mono_ms();
+    return clock_mono_ms() - p->stop_ms;
+}
+
+/* A stop finishes what it is at, unless Kafka takes too little for that. */
+static bool given_up(struct pipeline *p)
+{
+    int64_t ms = pipeline_stopping_ms(p);
+    p->halt.wanted |= ms >= FINISH_TX_MS;
+    return ms >= GIVE_UP_MS;
+}
+
+static void note_topic(struct pipeline *p, struct topic *topic)
+{
+    struct activity *a = p->env->activity;
+    if (a && topic->noted != activity_round(a))
+        topic->noted = activity_note(a, p->config->name, topic->name);
+}
+
 bool pipeline_put(struct pipeline *p, const struct message *message, struct err *e)
 {
+    if (p->muted)
+        return true;
     for (bool polled = false;; polled = !polled) {
         switch (p->sink_type->put(p->sink, message, e)) {
         case SINK_OK:
             p->bytes += message->key.len + message->value.len;
+            note_topic(p, message->topic);
             return true;
         case SINK_FAIL:
             return false;
         case SINK_FULL:
             if (!p->sink_type->poll(p->sink, e))
                 return false;
-            if (pipeline_stopping(p))
+            if (given_up(p))
                 return err_set(e, ERR_RETRY, "stopped while Kafka took no more records");
             if (polled) /* the reports just taken have made no room */
                 wait_for_sink(p);
@@ -65,7 +103,9 @@ static bool put_record(struct pipeline *p, struct capture *c, const struct envel
         .partition = -1,
         .mark = p->mark,
     };
-    return pipeline_put(p, &m, e);
+    if (pipeline_put(p, &m, e))
+        return true;
+    return e->kind == ERR_DATA ? err_prefix(e, "LSN " LSN_FMT, LSN_ARG(p->source.lsn)) : false;
 }
 
 /* The first event of a collection puts it on the list for the END record. */
@@ -86,12 +126,12 @@ struct order_counter *pipeline_counter(struct pipeline *p, struct tally *t)
     return &p->counter;
 }
 
-static void tell_failures(struct capture *c)
+static void tell_failures(const struct config *config, struct capture *c)
 {
     uint64_t n = plan_failures(c->plan);
     if (n == c->failures_told)
         return;
-    if (c->failures_told == 0)
+    if (c->failures_told == 0 && config->converting_failure != FAILURE_SKIP)
         log_warn(
             "%s: a value cannot be converted and is written as null, as Debezium does (told once a table)",
             plan_last_failure(c->plan));
@@ -117,11 +157,27 @@ static bool refresh_labels(struct pipeline *p, const struct change *change, stru
     return true;
 }
 
+/* event.processing.failure.handling.mode: an event that cannot be written stops the connector or is left out.
+ */
+static bool row_failed(struct pipeline *p, struct capture *c, struct err *e)
+{
+    err_prefix(e, "%s", c->tally->collection);
+    if (e->kind != ERR_DATA || p->config->processing_failure == FAILURE_FAIL)
+        return false;
+    if (p->config->processing_failure == FAILURE_WARN)
+        log_warn("%s; the event is left out, as event.processing.failure.handling.mode says", e->text);
+    *e = (struct err){0};
+    p->counts.erroneous++;
+    return true;
+}
+
 bool pipeline_row(struct pipeline *p, const struct change *change, struct relation *rel, struct err *e)
 {
     struct capture *c = capture_of(rel);
-    if (!c || !c->plan)
+    if (!c || !c->plan) {
+        p->counts.filtered++;
         return true;
+    }
     if (!knows_labels(c, change) && !refresh_labels(p, change, rel, e))
         return false;
     c = capture_of(rel);
@@ -130,21 +186,26 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
     int n = envelope_make(p->envelope, c->plan, change, &p->source,
                           change->op == OP_READ ? NULL : pipeline_counter(p, c->tally), clock_wall_ns(),
                           &records, e);
+    p->counts.erroneous += n >= 0 && plan_failures(c->plan) != c->failures_told;
     for (int i = 0; i < n; i++)
         if (!put_record(p, c, &records[i], e))
             return false;
-    if (n < 0)
-        return err_prefix(e, "%s", c->tally->collection);
+    if (n < 0 && !row_failed(p, c, e))
+        return false;
     if (c->live && change->op != OP_READ)
         live_change(c->live, change, &p->ordinal, envelope_key_changed(p->envelope));
-    tell_failures(c);
+    tell_failures(p->config, c);
     p->events++;
+    p->counts.by_op[COUNT_OF(change->op)]++;
+    p->counts.filtered += n == 0;
     return true;
 }
 
 bool pipeline_describe(struct pipeline *p, struct relation *rel, struct err *e)
 {
-    return catalog_describe(p->conn, rel, p->types, e) && capture_make(&p->capture, rel, e);
+    if (p->source.tx_id > 0 && !catalog_await(p->conn, (uint32_t)p->source.tx_id, e))
+        return false;
+    return catalog_describe(p->conn, rel, p->ahead, p->types, e) && capture_make(&p->capture, rel, e);
 }
 
 /* ---- a run ---- */
@@ -165,9 +226,13 @@ static void pipeline_init(struct pipeline *p)
     p->topics = topics_new();
     p->tallies = tallies_new();
     p->collections_capacity = 16;
-    p->rules =
-        (struct envelope_rules){c->tombstones,  c->skip_create,   c->skip_update,
-                                c->skip_delete, c->skip_truncate, getenv("WALWIRE_CHECK_TREE") != NULL};
+    p->rules = (struct envelope_rules){.tombstones = c->tombstones,
+                                       .skip_create = c->skip_create,
+                                       .skip_update = c->skip_update,
+                                       .skip_delete = c->skip_delete,
+                                       .skip_truncate = c->skip_truncate,
+                                       .skip_unchanged = c->skip_unchanged,
+                                       .check_tree = getenv("WALWIRE_CHECK_TREE") != NULL};
     p->envelope = envelope_new(&p->rules);
     p->records = (struct record_style){c->key_style, c->value_style, c->modes.binary};
     p->sink_type = p->env->sink;
@@ -189,9 +254,12 @@ static void pipeline_close(struct pipeline *p)
     envelope_free(p->envelope);
     ledger_free(p->ledger);
     types_free(p->types);
+    catalog_ahead_free(p->ahead);
     tables_free(&p->tables);
     if (p->conn)
         PQfinish(p->conn);
+    if (p->action)
+        PQfinish(p->action);
     arena_free(&p->scratch);
     buf_free(&p->key);
     buf_free(&p->value);
@@ -202,7 +270,15 @@ static void pipeline_close(struct pipeline *p)
 static bool drain(struct pipeline *p, struct err *e)
 {
     pipeline_step(p, "drain");
-    return p->sink_type->flush(p->sink, DRAIN_MS, e) && checkpoint_tick(p, true, e);
+    return p->sink_type->flush(p->sink, DRAIN_MS, e) && checkpoint_tick(p, true, e) && checkpoint_halt(p, e);
+}
+
+/* A stop that broke off: what is whole and delivered need not be sent again. */
+static void save_what_is_out(struct pipeline *p)
+{
+    struct err ignored = {0};
+    if (p->sink && p->link)
+        (void)(p->sink_type->poll(p->sink, &ignored) && checkpoint_tick(p, true, &ignored));
 }
 
 static bool drop_slot_on_stop(struct pipeline *p, struct err *e)
@@ -236,9 +312,15 @@ bool pipeline_run(const struct connector_env *env, const struct config *config, 
     make_run_id(run_id);
     struct pipeline p = {.env = env, .config = config, .live = live, .face = face, .run_id = run_id};
     pipeline_init(&p);
+    readings_begin(&p);
+    log_set_position(&p.source.lsn);
     bool ok = prepare(&p, e) && stream_run(&p, e) && drain(&p, e) && drop_slot_on_stop(&p, e);
-    if (!ok && pipeline_stopping(&p))
+    if (!ok && pipeline_stopping(&p)) {
         log_info("stopping: %s", e->text);
+        save_what_is_out(&p);
+    }
+    readings_end(&p, !ok && !pipeline_stopping(&p));
+    log_set_position(NULL);
     pipeline_close(&p);
     return ok;
 }

@@ -10,8 +10,10 @@
 #include "envelope.h"
 #include "ledger.h"
 #include "link.h"
+#include "metrics.h"
 #include "pgoutput.h"
 #include "records.h"
+#include "resume.h"
 #include "sink.h"
 #include "slot.h"
 
@@ -22,8 +24,17 @@
 struct pipeline_face {
     pthread_mutex_t mutex; /* guards status */
     struct connector_status status;
-    atomic_bool stop; /* leave as soon as what is in flight has been delivered */
-    int wake_fd;      /* eventfd: frames, delivery reports, commands */
+    struct meter *meter; /* NULL: nobody measures */
+    atomic_bool stop;    /* leave as soon as what is in flight has been delivered */
+    int wake_fd;         /* eventfd: frames, delivery reports, commands */
+};
+
+/* What the pipeline has counted since it told its meter. */
+#define COUNT_OF(op) ((unsigned)(op)&31)
+struct counts {
+    uint64_t by_op[32]; /* at COUNT_OF(op) */
+    uint64_t filtered, erroneous, checkpoints;
+    uint64_t transactions, bytes; /* the pipeline's own then */
 };
 
 struct pipeline {
@@ -33,6 +44,7 @@ struct pipeline {
     const char *run_id;  /* __debezium.context.runId */
     PGconn *conn;        /* ordinary session: catalogue, snapshot */
     PGconn *replication; /* until the link takes it */
+    PGconn *action;      /* for heartbeat.action.query, from the first one on */
     struct tables tables;
     struct types *types;
     struct pgoutput *decoder;
@@ -46,7 +58,8 @@ struct pipeline {
     struct sink *sink;
     struct ledger *ledger;
     struct link *link;
-    struct live *live; /* NULL: no browsers */
+    struct live *live;           /* NULL: no browsers */
+    struct catalog_ahead *ahead; /* of the relations that the batch in hand still has; NULL: not asked */
     struct arena scratch;
     struct buf key, value;
     char epoch[128]; /* system identifier, timeline, slot */
@@ -55,7 +68,12 @@ struct pipeline {
     lsn_t start;          /* where the stream begins */
     lsn_t seen;           /* end of what was decoded: last COMMIT or keepalive */
     int64_t saved_ms;
+    struct resume resume; /* what the start position says is done */
+    struct halt halt;     /* leaving in the middle of a transaction */
+    bool muted;           /* the change at hand was published before: count it, send nothing */
+    int64_t stop_ms;      /* when a stop was first seen; 0: not yet */
     /* the open transaction */
+    lsn_t begin;
     struct mark *mark;    /* NULL: none */
     struct source source; /* of the next event */
     struct order_counter counter;
@@ -67,8 +85,11 @@ struct pipeline {
     /* a snapshot in the middle of the stream (snapshot.mode=always): runs when everything before this is out
      */
     lsn_t snapshot_at; /* 0: none waiting */
-    int64_t heartbeat_due_ms;
+    int64_t heartbeat_due_ms, xmin_due_ms;
     uint64_t events, transactions, bytes;
+    struct counts counts;
+    struct readings readings;
+    int64_t slot_due_ms;
 };
 
 /* Connects, prepares slot and publication, takes the snapshot where one is due, then streams until told to
@@ -85,8 +106,12 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
 /* The transaction's counters for one more event of `t`; NULL: no transaction block. */
 struct order_counter *pipeline_counter(struct pipeline *p, struct tally *t);
 bool pipeline_describe(struct pipeline *p, struct relation *rel, struct err *e);
+#define FINISH_TX_MS 2000 /* a stop waits so long for the open transaction's end */
 bool pipeline_stopping(const struct pipeline *p);
+int64_t pipeline_stopping_ms(struct pipeline *p); /* since it was first seen; -1: not stopping */
 void pipeline_step(struct pipeline *p, const char *step);
+/* The time limit of statements in the ordinary session; 0: none. */
+bool pipeline_limit(struct pipeline *p, int timeout_ms, struct err *e);
 /* stream.c */
 bool stream_run(struct pipeline *p, struct err *e);
 /* checkpoint.c */
@@ -94,14 +119,29 @@ bool checkpoint_load(struct pipeline *p, struct err *e);
 bool checkpoint_save(struct pipeline *p, const struct offset *offset,
                      struct err *e); /* durable, then acknowledged */
 bool checkpoint_tick(struct pipeline *p, bool now,
-                     struct err *e); /* saves what has become safe, when it is time */
+                     struct err *e);                     /* saves what has become safe, when it is time */
+bool checkpoint_halt(struct pipeline *p, struct err *e); /* saves a position inside the open transaction */
 lsn_t checkpoint_position(const struct offset *offset);
 /* snapshot.c */
 bool snapshot_take(struct pipeline *p, const struct slot_start *at,
                    struct err *e); /* imports, reads, delivers, saves */
 bool snapshot_import(struct pipeline *p, const struct slot_start *at, struct err *e);
 bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e);
+bool snapshot_delay(struct pipeline *p, struct err *e); /* snapshot.delay.ms; false: told to stop */
 /* prepare.c */
 bool prepare(struct pipeline *p, struct err *e);
+/* Another ordinary session, database.initial.statements run, without a time limit of statements. The
+ * caller's. */
+PGconn *prepare_session(struct pipeline *p, struct err *e);
+/* heartbeat.c */
+bool heartbeat_action(struct pipeline *p, struct err *e);
+/* claim.c */
+/* Looks at the slot, waiting while another session reads from it: ERR_RETRY after slot.max.retries times
+ * slot.retry.delay.ms. */
+bool claim_look(struct pipeline *p, struct slot_state *slot, struct err *e);
+bool claim_create(struct pipeline *p, const char *name, PGconn *conn, bool temporary, struct slot_start *at,
+                  struct err *e);
+/* offset.mismatch.strategy: moves the slot, or the position to begin at. */
+bool claim_reconcile(struct pipeline *p, const struct slot_state *slot, struct err *e);
 
 #endif

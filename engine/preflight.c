@@ -5,6 +5,7 @@
 #include "kafka_client.h"
 #include "kafka_settings.h"
 #include "offsets.h"
+#include "shard.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -83,25 +84,42 @@ static void preflight_kafka(struct preflight *c)
         preflight_say(c, PREFLIGHT_OK, "Kafka answers at %s", servers);
     else
         preflight_say(c, PREFLIGHT_FAIL, "%s", e.text);
+    c->no_kafka = e.kind != ERR_NONE;
     if (kafka)
         rd_kafka_destroy(kafka);
+}
+
+static void check_offset(struct preflight *c, struct offsets *store, const struct config *config)
+{
+    struct err e = {0};
+    struct offset at = {0};
+    if (!offsets_load(store, config->name, config->offset_server, &at, &e) ||
+        !shard_check_offset(store, config, &at, &e))
+        preflight_say(c, PREFLIGHT_FAIL, "stored positions: %s", e.text);
+    else if (at.present)
+        preflight_say(c, PREFLIGHT_OK, "a position is stored for %s: it goes on at " LSN_FMT, config->label,
+                      LSN_ARG(at.lsn));
+    else
+        preflight_say(c, PREFLIGHT_OK, "no position is stored for %s: it begins with its snapshot",
+                      config->label);
 }
 
 static void preflight_offsets(struct preflight *c)
 {
     struct err e = {0};
-    struct offset at = {0};
+    if (c->no_kafka && !props_get(c->worker, "offset.storage.file.filename")) {
+        preflight_say(c, PREFLIGHT_FAIL, "stored positions: they are in Kafka, and were not looked at");
+        return;
+    }
     struct offsets *store = offsets_open(c->worker, &e);
-    if (!store || !offsets_load(store, c->config->name, c->config->topic_prefix, &at, &e))
+    if (!store)
         preflight_say(c, PREFLIGHT_FAIL, "stored positions: %s", e.text);
-    else if (at.present)
-        preflight_say(c, PREFLIGHT_OK, "a position is stored for %s: it goes on at " LSN_FMT, c->config->name,
-                      LSN_ARG(at.lsn));
-    else
-        preflight_say(c, PREFLIGHT_OK, "no position is stored for %s: it begins with its snapshot",
-                      c->config->name);
-    if (store)
-        offsets_close(store);
+    for (int i = 0; store && i < c->config->slots; i++) {
+        struct config *one = config_shard(c->config, c->worker, i);
+        check_offset(c, store, one);
+        config_free(one);
+    }
+    offsets_close(store);
 }
 
 /* ---- running ---- */

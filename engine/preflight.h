@@ -32,6 +32,7 @@ struct preflight {
     int version; /* 150018 */
     bool superuser, may_replicate, may_create, standby;
     int free_slots;
+    bool no_kafka;    /* it was asked, and did not answer */
     const char *user; /* of the session */
     PGresult *server;
 };
@@ -47,5 +48,9 @@ void preflight_slot(struct preflight *c);
 void preflight_tables(struct preflight *c); /* something is captured, and can be read */
 void preflight_identity(struct preflight *c);
 void preflight_publication(struct preflight *c);
+void preflight_shards(struct preflight *c); /* in its place with walwire.slots */
+/* Whether the role may create publications of the captured tables, or with `there` alter them; says what it
+ * lacks. */
+void preflight_may_publish(struct preflight *c, bool there);
 
 #endif

@@ -72,14 +72,18 @@ static void check_wal_level(struct preflight *c)
 }
 
 static void check_room(struct preflight *c, const char *setting, int used, int most, const char *what,
-                       bool needed)
+                       int needed)
 {
-    if (used < most)
+    if (used + needed <= most)
         preflight_say(c, PREFLIGHT_OK, "%d of %d %s are in use", used, most, what);
+    else if (used >= most)
+        preflight_say(c, PREFLIGHT_FAIL, "all %d %s are in use", most, what);
     else
-        preflight_say(c, needed ? PREFLIGHT_FAIL : PREFLIGHT_OK, "all %d %s are in use", most, what);
-    if (used >= most && needed)
-        preflight_mend(c, "ALTER SYSTEM SET %s = %d;  -- then restart PostgreSQL", setting, most + 10);
+        preflight_say(c, PREFLIGHT_FAIL, "%d of %d %s are in use, and %d more are needed", used, most, what,
+                      needed);
+    if (used + needed > most)
+        preflight_mend(c, "ALTER SYSTEM SET %s = %d;  -- then restart PostgreSQL", setting,
+                       most + needed + 9);
 }
 
 static void check_keep_size(struct preflight *c)
@@ -110,7 +114,8 @@ void preflight_server(struct preflight *c)
     c->free_slots = number(c, MOST_SLOTS) - number(c, USED_SLOTS);
     check_version(c);
     check_wal_level(c);
-    check_room(c, "max_wal_senders", number(c, USED_SENDERS), number(c, MOST_SENDERS), "WAL senders", true);
+    check_room(c, "max_wal_senders", number(c, USED_SENDERS), number(c, MOST_SENDERS), "WAL senders",
+               c->config->slots);
     check_keep_size(c);
 }
 
@@ -167,13 +172,10 @@ static void check_waits(struct preflight *c)
     PQclear(res);
 }
 
-static void check_new_slot(struct preflight *c)
+static void check_new_slots(struct preflight *c, int missing)
 {
     int most = number(c, MOST_SLOTS);
-    check_room(c, "max_replication_slots", most - c->free_slots, most, "replication slots", true);
-    if (c->free_slots > 0)
-        preflight_say(c, PREFLIGHT_OK, "slot %s does not exist yet: it will be created",
-                      c->config->slot_name);
+    check_room(c, "max_replication_slots", most - c->free_slots, most, "replication slots", missing);
     check_waits(c);
 }
 
@@ -214,16 +216,34 @@ static void check_old_slot(struct preflight *c, const PGresult *res)
         check_slot_use(c, res);
 }
 
-void preflight_slot(struct preflight *c)
+/* True when the slot is still to be created, as `missing` others are. */
+static bool check_slot(struct preflight *c, int missing)
 {
     struct err e = {0};
     const char *name = c->config->slot_name;
     PGresult *res = pg_query(c->conn, &e, SQL_CHECK_SLOT, 1, &name);
+    bool none = res && PQntuples(res) == 0;
     if (!res)
         preflight_say(c, PREFLIGHT_FAIL, "%s", e.text);
-    else if (PQntuples(res) == 0)
-        check_new_slot(c);
-    else
+    else if (!none)
         check_old_slot(c, res);
+    else if (missing < c->free_slots)
+        preflight_say(c, PREFLIGHT_OK, "slot %s does not exist yet: it will be created", name);
     PQclear(res);
+    return none;
+}
+
+void preflight_slot(struct preflight *c)
+{
+    const struct config *whole = c->config;
+    int missing = 0;
+    for (int i = 0; i < whole->slots; i++) {
+        struct config *one = config_shard(whole, c->worker, i);
+        c->config = one;
+        missing += check_slot(c, missing);
+        c->config = whole;
+        config_free(one);
+    }
+    if (missing)
+        check_new_slots(c, missing);
 }

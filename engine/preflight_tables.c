@@ -231,9 +231,28 @@ static void check_content(struct preflight *c, const struct buf *name, const PGr
     buf_free(&missing);
 }
 
+void preflight_may_publish(struct preflight *c, bool there)
+{
+    struct err e = {0};
+    PGresult *tables = look_at_tables(c, &e);
+    if (!tables)
+        preflight_say(c, PREFLIGHT_FAIL, "%s", e.text);
+    else
+        check_owned(c, tables, there ? "altering publications" : "creating publications");
+    PQclear(tables);
+    if (there || c->may_create)
+        return;
+    preflight_say(c, PREFLIGHT_FAIL, "%s may not create publications in %s", c->user, c->config->dbname);
+    mend_database(c);
+}
+
 void preflight_publication(struct preflight *c)
 {
     struct err e = {0};
+    if (c->config->slots > 1) {
+        preflight_shards(c);
+        return;
+    }
     struct buf name = {0};
     const char *plain = c->config->publication_name;
     pg_ident(&name, plain);

@@ -10,9 +10,11 @@
  * position. After a snapshot that broke off the changes since the slot's own position come first: what is out
  * already may have been deleted since. */
 #include "clock.h"
+#include "identity.h"
 #include "log.h"
 #include "pipeline.h"
 #include "publication.h"
+#include "shard.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,23 +30,32 @@ static PGconn *connect_as(struct pipeline *p, const char *application, bool repl
 }
 
 /* database.initial.statements: separated by semicolons, a doubled one stands for itself. */
-static bool run_initial_statements(struct pipeline *p, struct err *e)
+static bool run_initial_statements(struct pipeline *p, PGconn *conn, struct err *e)
 {
     const char *at = p->config->initial_statements;
     struct buf sql = BUF_EMPTY;
     bool ok = true;
     for (; ok && at && *at; at++) {
         if (*at == ';' && at[1] != ';') {
-            ok = !sql.len || pg_run(p->conn, e, sql.ptr);
+            ok = !sql.len || pg_run(conn, e, sql.ptr);
             buf_reset(&sql);
         } else {
             at += *at == ';';
             buf_char(&sql, *at);
         }
     }
-    ok = ok && (!sql.len || pg_run(p->conn, e, sql.ptr));
+    ok = ok && (!sql.len || pg_run(conn, e, sql.ptr));
     buf_free(&sql);
     return ok || err_prefix(e, "database.initial.statements");
+}
+
+PGconn *prepare_session(struct pipeline *p, struct err *e)
+{
+    PGconn *conn = connect_as(p, "Debezium General", false, e);
+    if (!conn || run_initial_statements(p, conn, e))
+        return conn;
+    PQfinish(conn);
+    return NULL;
 }
 
 static bool check_server(struct pipeline *p, struct err *e)
@@ -65,18 +76,43 @@ static bool check_server(struct pipeline *p, struct err *e)
     return ok;
 }
 
+/* Source: io.debezium.schema.DatabaseSchema,
+ * io.debezium.config.CommonConnectorConfig.validateGuardrailLimits. */
+static bool check_captured(struct pipeline *p, struct err *e)
+{
+    const struct config *c = p->config;
+    if (!p->tables.count)
+        log_warn(
+            "After applying the include/exclude list filters, no changes will be captured. Please check your "
+            "configuration!");
+    if (c->guardrail_max <= 0 || p->tables.count <= (size_t)c->guardrail_max)
+        return true;
+    err_set(
+        e, ERR_CONFIG,
+        "Guardrail limit exceeded: %zu tables/collections configured for capture, but maximum allowed is %d.",
+        p->tables.count, c->guardrail_max);
+    if (c->guardrail_action == GUARDRAIL_FAIL)
+        return false;
+    log_warn("%s", e->text);
+    *e = (struct err){0};
+    return true;
+}
+
 static bool open_database(struct pipeline *p, struct err *e)
 {
-    p->conn = connect_as(p, "Debezium General", false, e);
-    return p->conn && check_server(p, e) && run_initial_statements(p, e) &&
-           catalog_types(p->conn, p->types, NULL, e) && catalog_tables(p->conn, p->config, &p->tables, e);
+    p->conn = prepare_session(p, e);
+    return p->conn && check_server(p, e) && pipeline_limit(p, p->config->query_timeout_ms, e) &&
+           catalog_types(p->conn, p->types, NULL, e) && catalog_tables(p->conn, p->config, &p->tables, e) &&
+           check_captured(p, e);
 }
 
 static bool open_sink(struct pipeline *p, struct err *e)
 {
+    char task[16];
+    snprintf(task, sizeof task, "%d", p->config->shard);
     const struct header context[] = {
         {SLICE("__debezium.context.connectorLogicalName"), slice_of(p->config->topic_prefix)},
-        {SLICE("__debezium.context.taskId"), SLICE("0")},
+        {SLICE("__debezium.context.taskId"), slice_of(task)},
         {SLICE("__debezium.context.connectorName"), SLICE("postgresql")},
         {SLICE("__debezium.context.runId"), slice_of(p->run_id)},
     };
@@ -151,7 +187,8 @@ static bool position_available(const struct pipeline *p, const struct slot_state
         return err_set(e, ERR_CONFIG,
                        "slot %s was moved to " LSN_FMT ", past the stored offset " LSN_FMT
                        ": changes between them would be lost. Another program read from it? Delete the "
-                       "connector's offsets to begin with a new snapshot, or set snapshot.mode=when_needed",
+                       "connector's offsets to begin with a new snapshot, or set snapshot.mode=when_needed; "
+                       "with offset.mismatch.strategy=trust_slot it goes on without them",
                        name, LSN_ARG(slot->confirmed), LSN_ARG(at));
     return true;
 }
@@ -159,23 +196,14 @@ static bool position_available(const struct pipeline *p, const struct slot_state
 static void forget_offset(struct pipeline *p)
 {
     p->offset = (struct offset){.tx_id = -1};
+    p->resume = (struct resume){0};
     p->source.last_commit = 0;
-}
-
-/* Before a snapshot is read for a stream that could not begin. A reader that is on its way out is worth
- * another try. */
-static bool slot_is_free(const struct pipeline *p, const struct slot_state *slot, struct err *e)
-{
-    return !slot->active ||
-           err_set(e, ERR_RETRY,
-                   "slot %s is in use by process %d: stop that reader, or choose another slot.name",
-                   p->config->slot_name, slot->active_pid);
 }
 
 static bool create_slot(struct pipeline *p, struct slot_start *at, struct err *e)
 {
     log_info("creating slot %s: this waits for running transactions to end", p->config->slot_name);
-    if (!slot_create(p->replication, p->config->slot_name, p->env->temporary, at, e))
+    if (!claim_create(p, p->config->slot_name, p->replication, p->env->temporary, at, e))
         return false;
     p->start = at->consistent_point;
     return true;
@@ -186,10 +214,10 @@ static bool create_slot(struct pipeline *p, struct slot_start *at, struct err *e
 static bool borrow_snapshot(struct pipeline *p, struct slot_start *at, struct err *e)
 {
     char name[64];
-    snprintf(name, sizeof name, "walwire_snapshot_%d_%u", (int)getpid(),
-             (unsigned)clock_mono_us() & 0xffffff);
+    snprintf(name, sizeof name, "walwire_snapshot_%d_%u_%d", (int)getpid(),
+             (unsigned)clock_mono_us() & 0xffffff, p->config->shard);
     PGconn *conn = connect_as(p, "Debezium Slot Info", true, e);
-    bool ok = conn && slot_create(conn, name, true, at, e) && snapshot_import(p, at, e);
+    bool ok = conn && claim_create(p, name, conn, true, at, e) && snapshot_import(p, at, e);
     if (conn)
         PQfinish(conn);
     return ok || err_prefix(e, "a snapshot beside slot %s", p->config->slot_name);
@@ -249,8 +277,7 @@ static bool choose_start(struct pipeline *p, struct err *e)
             e, ERR_CONFIG,
             "The connector previously stopped while taking a snapshot, but now the connector is configured "
             "to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.");
-    if (!p->env->temporary && (!slot_look(p->conn, p->config->slot_name, p->config->dbname, &slot, e) ||
-                               !slot_is_free(p, &slot, e)))
+    if (!p->env->temporary && (!claim_look(p, &slot, e) || !claim_reconcile(p, &slot, e)))
         return false;
     if (!position_available(p, &slot, e)) {
         if (p->config->snapshot_mode != SNAPSHOT_WHEN_NEEDED)
@@ -268,16 +295,39 @@ static bool choose_start(struct pipeline *p, struct err *e)
     return known ? start_again(p, e) : start_fresh(p, &slot, e);
 }
 
+/* What must be in place before the slot: its stream begins with it. */
+static bool prepare_tables(struct pipeline *p, struct err *e)
+{
+    int seconds = p->config->slot_create_timeout_s;
+    if (p->env->publications)
+        return true;
+    if (!pipeline_limit(p, seconds < INT32_MAX / 1000 ? seconds * 1000 : 0, e) ||
+        (p->config->slots == 1 && !publication_prepare(p->conn, p->config, &p->tables, e)))
+        return false;
+    identity_prepare(p->conn, p->config, &p->tables);
+    return true;
+}
+
+/* Before there is a slot: nothing in the database waits for us. */
+static bool delay_snapshot(struct pipeline *p, struct err *e)
+{
+    if (p->config->snapshot_delay_ms <= 0 || !wants_snapshot(p))
+        return true;
+    tables_free(&p->tables);
+    return snapshot_delay(p, e) && catalog_tables(p->conn, p->config, &p->tables, e);
+}
+
 bool prepare(struct pipeline *p, struct err *e)
 {
     pipeline_step(p, "prepare");
-    if (!open_database(p, e) || !open_sink(p, e) || !checkpoint_load(p, e))
+    if (!open_database(p, e) || !open_sink(p, e) || !checkpoint_load(p, e) || !delay_snapshot(p, e))
+        return false;
+    if (p->config->slots > 1 && !shard_prepare(p->conn, p->config, &p->tables, e))
         return false;
     if (p->live)
         live_tables(p->live, p->conn, &p->tables, p->types);
     if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
-        return read_only_once(p, e);
-    if (!p->env->publications && !publication_prepare(p->conn, p->config, &p->tables, e))
-        return false;
-    return open_replication(p, e) && choose_start(p, e);
+        return pipeline_limit(p, 0, e) && read_only_once(p, e);
+    /* Reading rows takes as long as it takes. */
+    return prepare_tables(p, e) && pipeline_limit(p, 0, e) && open_replication(p, e) && choose_start(p, e);
 }

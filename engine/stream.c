@@ -4,20 +4,24 @@
 #include "log.h"
 #include "pipeline.h"
 #include "reader.h"
+#include "readings.h"
+#include "sql.h"
 #include "topic.h"
+#include "xmalloc.h"
 
 #include <poll.h>
+#include <stdlib.h>
 
-#define IDLE_MS      1000 /* the longest sleep */
-#define ASK_MS       100  /* while a browser waits for the stream to reach a position */
-#define FINISH_TX_MS 5000 /* a stop waits so long for the open transaction's end */
+#define IDLE_MS 1000 /* the longest sleep */
+#define ASK_MS  100  /* while a browser waits for the stream to reach a position */
+#define HALT_MS 4000 /* a stop waits so long for a place inside a transaction to stop at */
 
 /* ---- records beside the rows ---- */
 
-static struct topic *own_topic(struct pipeline *p, const char *suffix)
+static struct topic *own_topic(struct pipeline *p, void (*name_it)(const struct topic_naming *, struct buf *))
 {
     struct buf name = BUF_EMPTY;
-    topic_name(&name, p->config->topic_prefix, suffix, NULL);
+    name_it(p->config->naming, &name);
     struct topic *t = topics_get(p->topics, name.ptr);
     buf_free(&name);
     return t;
@@ -43,25 +47,45 @@ static bool put_begin(struct pipeline *p, const struct change *c, struct err *e)
         return true;
     const struct order order = {.xid = c->tx->xid, .lsn = c->lsn};
     record_begin(&p->key, &p->value, &p->records, &order, p->source.ts_us / 1000, &p->scratch);
-    return put_own(p, own_topic(p, p->config->transaction_topic), -1, e);
+    return put_own(p, own_topic(p, topic_of_transactions), -1, e);
 }
 
-/* Debezium counts in a HashMap: its order is that of the names' hashes, in a table that only grows. */
+/* The collection of logical messages; a table's has a dot in it. */
+#define MESSAGES "message"
+
+static bool is_messages(const struct tally *t)
+{
+    return strcmp(t->collection, MESSAGES) == 0;
+}
+
+/* In this transaction. */
+static size_t count_messages(const struct pipeline *p)
+{
+    for (size_t i = 0; i < p->n_touched; i++)
+        if (is_messages(p->touched[i]))
+            return (size_t)p->touched[i]->events;
+    return 0;
+}
+
+/* Debezium counts in a HashMap: its order is that of the names' hashes, in a table that only grows. Each
+ * message is a collection of its own there, at a place that chance gives; here they come last. */
 static size_t count_collections(struct pipeline *p, struct collection_count *counts)
 {
     struct java_entry *entries = arena_alloc(&p->scratch, (p->n_touched + 1) * sizeof *entries);
-    size_t n = 0;
+    size_t n = 0, messages = count_messages(p);
     for (size_t i = 0; i < p->n_touched; i++)
-        if (p->touched[i]->events) /* skipped operations leave none */
+        if (p->touched[i]->events && !is_messages(p->touched[i])) /* skipped operations leave none */
             entries[n++] =
                 (struct java_entry){java_string_hash(slice_of(p->touched[i]->collection)), (uint32_t)i};
-    while (n > p->collections_capacity / 4 * 3)
+    while (n + messages > p->collections_capacity / 4 * 3)
         p->collections_capacity *= 2;
     java_map_order(entries, n, p->collections_capacity);
     for (size_t i = 0; i < n; i++) {
         const struct tally *t = p->touched[entries[i].index];
         counts[i] = (struct collection_count){t->collection, t->events};
     }
+    for (; messages > 0; messages--)
+        counts[n++] = (struct collection_count){MESSAGES, 1};
     return n;
 }
 
@@ -69,11 +93,12 @@ static bool put_end(struct pipeline *p, const struct change *c, struct err *e)
 {
     if (!p->config->transaction_metadata)
         return true;
-    struct collection_count *counts = arena_alloc(&p->scratch, (p->n_touched + 1) * sizeof *counts);
+    struct collection_count *counts =
+        arena_alloc(&p->scratch, (p->n_touched + count_messages(p) + 1) * sizeof *counts);
     size_t n = count_collections(p, counts);
     const struct order order = {.xid = c->tx->xid, .lsn = c->lsn, .total = p->counter.total};
     record_end(&p->key, &p->value, &p->records, &order, p->source.ts_us / 1000, counts, n, &p->scratch);
-    return put_own(p, own_topic(p, p->config->transaction_topic), -1, e);
+    return put_own(p, own_topic(p, topic_of_transactions), -1, e);
 }
 
 static bool heartbeat(struct pipeline *p, struct err *e)
@@ -82,23 +107,37 @@ static bool heartbeat(struct pipeline *p, struct err *e)
     if (p->config->heartbeat_interval_ms <= 0 || now < p->heartbeat_due_ms || p->mark)
         return true;
     p->heartbeat_due_ms = now + p->config->heartbeat_interval_ms;
-    if (p->config->heartbeat_query && !pg_run(p->conn, e, p->config->heartbeat_query)) {
-        log_warn("heartbeat.action.query: %s", e->text);
-        *e = (struct err){0};
-    }
-    struct buf name = BUF_EMPTY;
-    topic_name(&name, p->config->heartbeat_prefix, p->config->topic_prefix, NULL);
-    struct topic *topic = topics_get(p->topics, name.ptr);
-    buf_free(&name);
+    if (!heartbeat_action(p, e))
+        return false;
     record_heartbeat(&p->key, &p->value, &p->records, p->config->topic_prefix, clock_wall_ms(), &p->scratch);
-    return put_own(p, topic, 0, e);
+    p->mark = ledger_open(p->ledger);
+    bool ok = put_own(p, own_topic(p, topic_of_heartbeats), 0, e);
+    ledger_close(p->ledger, p->source.last_commit, p->source.tx_id, p->source.ts_us); /* moves nothing */
+    p->mark = NULL;
+    return ok;
 }
 
 /* ---- changes ---- */
 
+/* source.xmin, where it is wanted; asked for again while there is none. */
+static bool refresh_xmin(struct pipeline *p, struct err *e)
+{
+    int64_t now = p->config->xmin_interval_ms > 0 ? clock_mono_ms() : 0;
+    if (!now || (p->source.xmin && now < p->xmin_due_ms))
+        return true;
+    p->xmin_due_ms = now + p->config->xmin_interval_ms;
+    const char *slot = p->config->slot_name;
+    PGresult *res = pg_query(p->conn, e, SQL_SLOT_XMIN, 1, &slot);
+    if (res && PQntuples(res) && !PQgetisnull(res, 0, 0))
+        p->source.xmin = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    PQclear(res);
+    return res != NULL;
+}
+
 static bool on_begin(struct pipeline *p, const struct change *c, struct err *e)
 {
     p->mark = ledger_open(p->ledger);
+    p->begin = c->lsn;
     p->tx++;
     p->n_touched = 0;
     p->ordinal = 0;
@@ -131,8 +170,8 @@ static bool wants_prefix(const struct config *c, struct slice prefix)
     return !c->prefix_exclude || !pattern_list_match(c->prefix_exclude, prefix);
 }
 
-/* A message outside a transaction is a transaction of its own for the ledger; its position does not move the
- * slot. */
+/* A message outside a transaction is a transaction of its own for the ledger, one byte behind its beginning:
+ * where it ends is not said. */
 static bool on_message(struct pipeline *p, const struct change *c, struct err *e)
 {
     bool own_mark = !p->mark;
@@ -141,10 +180,12 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
     if (!wants_prefix(p->config, c->prefix))
         return true;
     struct order_counter *counter =
-        c->transactional ? pipeline_counter(p, tallies_get(p->tallies, "message")) : NULL;
+        c->transactional ? pipeline_counter(p, tallies_get(p->tallies, MESSAGES)) : NULL;
     struct order order = {.lsn = c->lsn};
     if (counter)
-        order = (struct order){counter->xid, c->lsn, ++counter->total, ++*counter->collection};
+        order = (struct order){counter->xid, c->lsn, ++counter->total, 1};
+    if (counter)
+        ++*counter->collection;
     int64_t tx_id = p->source.tx_id;
     p->source.tx_id = c->transactional ? tx_id : -1;
     p->source.lsn = c->lsn;
@@ -152,30 +193,39 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
         p->mark = ledger_open(p->ledger);
     record_message(&p->key, &p->value, &p->records, c, &p->source, counter ? &order : NULL, clock_wall_ms(),
                    &p->scratch);
-    bool ok = put_own(p, own_topic(p, "message"), -1, e);
+    bool ok = put_own(p, own_topic(p, topic_of_messages), -1, e);
     p->source.tx_id = tx_id;
     if (own_mark) {
-        ledger_close(p->ledger, p->seen, -1, p->source.ts_us);
+        p->seen = p->seen > c->lsn ? p->seen : c->lsn + 1;
+        ledger_close(p->ledger, c->lsn + 1, -1, p->source.ts_us);
         p->mark = NULL;
     }
     p->events++;
+    p->counts.by_op[COUNT_OF(OP_MESSAGE)]++;
     return ok;
 }
 
 static bool on_truncate(struct pipeline *p, const struct change *c, struct err *e)
 {
-    for (size_t i = 0; i < c->n_truncated; i++)
-        if (!pipeline_row(p, c, c->truncated[i], e))
-            return false;
-    return true;
+    bool ok = true;
+    for (size_t i = 0; ok && i < c->n_truncated; i++) {
+        const struct capture *captured = capture_of(c->truncated[i]);
+        if (!captured || !captured->plan)
+            continue;
+        p->muted = p->resume.armed && resume_done(&p->resume, c);
+        ok = pipeline_row(p, c, c->truncated[i], e);
+    }
+    return ok;
 }
 
-static bool on_change(struct pipeline *p, const struct change *c, struct err *e)
+static bool change_make(struct pipeline *p, const struct change *c, struct err *e)
 {
     if (c->tx && c->tx->origin && p->mark) {
         p->source.origin = c->tx->origin;
         p->source.origin_lsn = c->tx->origin_lsn;
     }
+    if (!refresh_xmin(p, e))
+        return false;
     switch (c->op) {
     case OP_NONE:
     case OP_READ:
@@ -198,6 +248,17 @@ static bool on_change(struct pipeline *p, const struct change *c, struct err *e)
     return true;
 }
 
+/* What was published before this start is gone through again, for its counters and for the browsers. */
+static bool on_change(struct pipeline *p, const struct change *c, struct err *e)
+{
+    if (!p->resume.armed)
+        return change_make(p, c, e);
+    p->muted = c->op != OP_TRUNCATE && resume_done(&p->resume, c);
+    bool ok = change_make(p, c, e);
+    p->muted = false;
+    return ok;
+}
+
 /* ---- frames ---- */
 
 /* snapshot.mode=always on a slot that has more to tell: the snapshot is read where the stream has reached its
@@ -208,7 +269,9 @@ static bool snapshot_when_due(struct pipeline *p, lsn_t upto, struct err *e)
         return true;
     lsn_t at = p->snapshot_at;
     p->snapshot_at = 0;
-    return snapshot_read(p, at, e);
+    p->source.xmin = 0;
+    return pipeline_limit(p, 0, e) && snapshot_read(p, at, e) &&
+           pipeline_limit(p, p->config->query_timeout_ms, e);
 }
 
 static bool on_data(struct pipeline *p, struct reader *r, struct err *e)
@@ -219,6 +282,10 @@ static bool on_data(struct pipeline *p, struct reader *r, struct err *e)
     struct slice payload = {r->at, (size_t)(r->end - r->at)};
     if (!pgoutput_parse(p->decoder, lsn, payload, &change, e))
         return false;
+    if (p->halt.wanted && (!p->mark || halt_before(&p->halt, &change, p->begin))) {
+        p->halt.reached = true;
+        return true;
+    }
     if (change.op == OP_BEGIN && !snapshot_when_due(p, change.tx->commit_lsn, e))
         return false;
     return on_change(p, &change, e);
@@ -242,13 +309,51 @@ static bool on_frame(struct pipeline *p, struct slice frame, struct err *e)
     return read_u8(&r) == 'w' ? on_data(p, &r, e) : on_keepalive(p, &r, e);
 }
 
+#define PLUGIN_AT 25 /* where the plugin's message begins in a frame 'w' */
+
+static bool is_relation(struct slice frame)
+{
+    return frame.len >= PLUGIN_AT + 5 && frame.ptr[0] == 'w' && frame.ptr[PLUGIN_AT] == 'R';
+}
+
+static uint32_t relation_oid(struct slice frame)
+{
+    struct reader r = reader_of((struct slice){frame.ptr + PLUGIN_AT + 1, 4});
+    return read_u32(&r);
+}
+
+/* A RELATION message is described from the catalogue. When the batch has more of them, all are asked for at
+ * once: a start with thousands of tables would wait for as many answers. They are of now, as one would be,
+ * and forgotten with the batch. */
+static bool read_ahead(struct pipeline *p, const struct batch *b, size_t at, struct slice frame,
+                       struct err *e)
+{
+    if (!is_relation(frame) || catalog_ahead_has(p->ahead, relation_oid(frame)))
+        return true;
+    size_t n = 0, cap = 16;
+    uint32_t *oids = xmalloc(cap * sizeof *oids);
+    do {
+        if (!is_relation(frame))
+            continue;
+        if (n == cap)
+            oids = xrealloc(oids, (cap *= 2) * sizeof *oids);
+        oids[n++] = relation_oid(frame);
+    } while (batch_next(b, &at, &frame));
+    catalog_ahead_free(p->ahead);
+    p->ahead = catalog_ahead_read(p->conn, oids, n, e);
+    free(oids);
+    return p->ahead || err_prefix(e, "describing %zu tables", n);
+}
+
 static bool on_batch(struct pipeline *p, struct batch *b, struct err *e)
 {
     size_t at = 0;
     struct slice frame;
     bool ok = true;
-    while (ok && batch_next(b, &at, &frame))
-        ok = on_frame(p, frame, e);
+    while (ok && !p->halt.reached && batch_next(b, &at, &frame))
+        ok = read_ahead(p, b, at, frame, e) && on_frame(p, frame, e);
+    catalog_ahead_free(p->ahead);
+    p->ahead = NULL;
     if (ok && b->last) {
         *e = b->end;
         ok = false;
@@ -271,6 +376,8 @@ static void tell_status(struct pipeline *p)
     s->bytes = p->bytes;
     s->lag_ms = p->transactions ? clock_wall_ms() - p->source.ts_us / 1000 : -1;
     pthread_mutex_unlock(&p->face->mutex);
+    readings_look(p);
+    readings_publish(p);
 }
 
 static int sleep_ms(const struct pipeline *p)
@@ -321,6 +428,7 @@ static bool stream_open(struct pipeline *p, struct err *e)
                                    .publications = p->env->publications ? p->env->publications : quoted.ptr,
                                    .params = p->config->slot_stream_params,
                                    .start = p->start,
+                                   .messages = p->config->shard == 0, /* every slot has them all */
                                    .status_interval_ms = p->config->status_interval_ms,
                                    .wake_fd = p->face->wake_fd};
     p->link = link_open(p->replication, &o, e);
@@ -328,9 +436,21 @@ static bool stream_open(struct pipeline *p, struct err *e)
     buf_free(&quoted);
     if (!p->link)
         return false;
-    link_acknowledge(p->link, checkpoint_position(&p->offset));
+    if (p->config->lsn_flush_mode != FLUSH_MANUAL)
+        link_acknowledge(p->link, checkpoint_position(&p->offset));
     if (p->live)
         live_epoch(p->live, p->epoch, p->start);
+    return true;
+}
+
+/* The open transaction is finished, or left at a place that a position can name. */
+static bool stream_leave(struct pipeline *p, struct err *e)
+{
+    while (p->mark && !p->halt.reached && pipeline_stopping_ms(p) < HALT_MS) {
+        p->halt.wanted |= pipeline_stopping_ms(p) >= FINISH_TX_MS;
+        if (!stream_round(p, e))
+            return false;
+    }
     return true;
 }
 
@@ -342,7 +462,7 @@ bool stream_run(struct pipeline *p, struct err *e)
         idle(p);
         return true;
     }
-    if (!stream_open(p, e))
+    if (!pipeline_limit(p, p->config->query_timeout_ms, e) || !stream_open(p, e))
         return false;
     log_info("streaming from " LSN_FMT, LSN_ARG(p->start));
     pipeline_step(p, "stream");
@@ -351,8 +471,5 @@ bool stream_run(struct pipeline *p, struct err *e)
     while (!pipeline_stopping(p))
         if (!stream_round(p, e))
             return false;
-    for (int64_t end = clock_mono_ms() + FINISH_TX_MS; p->mark && clock_mono_ms() < end;)
-        if (!stream_round(p, e))
-            return false;
-    return true;
+    return stream_leave(p, e);
 }
