@@ -23,7 +23,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
 #endif
 
-enum { ALIGN = 16, FIRST_BLOCK = 8 * 1024, MOST_BLOCK = 1024 * 1024 };
+enum { ALIGN = 16, FIRST_BLOCK = 1024, MOST_BLOCK = 1024 * 1024 };
 
 struct arena_block {
     struct arena_block *next;

@@ -96,10 +96,16 @@ static bool make_plan(const struct capture_settings *s, struct relation *rel, st
 {
     bool *columns = xcalloc(rel->n_columns + 1, sizeof *columns);
     uint16_t *key = xcalloc(rel->n_columns + 1, sizeof *key);
-    struct buf topic = BUF_EMPTY;
-    topic_name(&topic, s->config->topic_prefix, rel->schema, rel->name);
+    struct buf topic = BUF_EMPTY, key_text = BUF_EMPTY;
+    topic_of_table(s->config->naming, rel->schema, rel->name, &topic);
     selection_columns(s->config, rel, columns);
     struct plan_choice choice = {.topic = topic.ptr, .columns = columns, .key = key};
+    choice.key_field = topic_key_field(s->config->naming, rel->schema, rel->name, &key_text);
+    choice.key_text = key_text.ptr;
+    choice.rules = s->config->column_rules;
+    choice.schema_names = s->config->schema_names;
+    choice.field_names = s->config->field_names;
+    choice.strict = s->config->converting_failure == FAILURE_FAIL;
     bool ok = selection_key(s->config, rel, key, &choice.n_key, e);
     if (ok) {
         c->plan = plan_new(&s->plan, rel, &choice, e);
@@ -109,6 +115,7 @@ static bool make_plan(const struct capture_settings *s, struct relation *rel, st
     free(columns);
     free(key);
     buf_free(&topic);
+    buf_free(&key_text);
     return ok;
 }
 

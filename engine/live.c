@@ -37,7 +37,7 @@ struct live *live_new(struct hub *hub, const struct config *config, int wake_fd)
     struct live *l = xcalloc(1, sizeof *l);
     l->hub = hub;
     l->config = config;
-    l->source = hub_source(hub, config->name);
+    l->source = hub_source(hub, config->label);
     l->rows = live_rows_new(hub, l->source, config, wake_fd);
     return l;
 }
@@ -68,15 +68,18 @@ bool live_wants_position(const struct live *l)
 
 void live_tables(struct live *l, PGconn *conn, const struct tables *tables, struct types *types)
 {
+    struct err ignored = {0};
+    struct catalog_ahead *ahead = NULL;
     for (size_t i = 0; i < tables->count; i++) {
-        struct err ignored = {0};
         const struct table *t = &tables->list[i];
-        struct relation *rel =
-            catalog_relation(conn, t->oid, t->schema, t->name, t->identity, types, &ignored);
+        if (!catalog_ahead_tables(conn, t, tables->count - i, &ahead, &ignored))
+            break;
+        struct relation *rel = catalog_relation(conn, t, ahead, false, types, &ignored);
         if (rel)
             live_table_free(live_table_new(l, rel, types));
         relation_free(rel);
     }
+    catalog_ahead_free(ahead);
 }
 
 /* ---- a table ---- */
@@ -134,7 +137,7 @@ struct live_table *live_table_new(struct live *l, const struct relation *rel, co
     bool *wanted = arena_zero(&t->arena, n);
     struct hub_column *columns = arena_zero(&t->arena, n * sizeof *columns);
     uint16_t *key = arena_zero(&t->arena, n * sizeof *key);
-    selection_columns(l->config, rel, wanted);
+    selection_shown(l->config, rel, types, wanted);
     take_columns(t, rel, types, wanted, columns);
     char *name = arena_printf(&t->arena, "%s.%s", rel->schema, rel->name);
     const struct hub_table_info info = {name, columns, t->n, key, take_key(t, l->config, rel, key)};

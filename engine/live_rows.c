@@ -196,7 +196,7 @@ static void *rows_run(void *arg)
 {
     struct live_rows *r = arg;
     struct hub_request q;
-    log_set_context(r->config->name);
+    log_set_context(r->config->label);
     while (!atomic_load(&r->stop))
         if (hub_request_take(r->hub, r->source, TAKE_MS, &q))
             serve_request(r, &q);

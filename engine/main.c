@@ -1,6 +1,7 @@
 /* main.c - the walwire program: which command, and its help. */
 #include "command.h"
 #include "config.h"
+#include "metrics.h"
 #include "preflight.h"
 
 #include <signal.h>
@@ -25,6 +26,15 @@ static int command_options(int argc, char **argv)
     return 0;
 }
 
+static int command_metrics(int argc, char **argv)
+{
+    struct buf b = BUF_EMPTY;
+    metrics_document(&b);
+    fputs(buf_view(&b).ptr, stdout);
+    buf_free(&b);
+    return 0;
+}
+
 static int command_version(int argc, char **argv)
 {
     printf("walwire %s\n", WALWIRE_VERSION);
@@ -41,6 +51,7 @@ static const struct command commands[] = {
     {"check", "CONNECTOR.json|CONNINFO [--worker WORKER.properties]",
      "tell what would fail, and the command that mends it", preflight_main},
     {"options", "[--markdown]", "list every connector option", command_options},
+    {"metrics", "", "list every metric, as docs/METRICS.md", command_metrics},
     {"version", "", "print the version", command_version},
     {"help", "", "print this", command_help},
 };

@@ -299,7 +299,7 @@ static const struct preset {
       {"batch.num.messages", "100000"},
       /* Enough to keep a broker busy; more costs memory and the processor's caches (docs/why/performance.md).
        */
-      {"queue.buffering.max.messages", "20000"},
+      {"queue.buffering.max.messages", "12000"},
       {"queue.buffering.max.kbytes", "16384"},
       {"message.max.bytes", "1048576"},
 };
