@@ -1,14 +1,17 @@
 """What is measured: each case is a row with its sides, each side a function from the rig to numbers."""
 import collections, json, os, re, signal, subprocess, sys, threading, time
 
+import growth
 from pace import WARM
 from peers import wait_until
 from rig import INSERT, PATIENCE, STEP, bench_program
 from walwire import BINARY
 from websocket import WebSocket
 
+ROUNDS = 3  # of the growth cases
 TRICKLE = 4096  # bytes
-Case = collections.namedtuple("Case", "title sides")
+# `extra` are sides that run only when they are named; `rounds` is the most of them.
+Case = collections.namedtuple("Case", "title sides extra rounds", defaults=[{}, None])
 HERE = os.path.dirname(os.path.abspath(__file__))
 STAMP = re.compile(rb'"note": ?"T(\d+\.\d+)"')
 
@@ -308,6 +311,16 @@ CASES = {
     "load": Case("Commit to reader, 200 transactions of 100 rows a second", {
         "walwire": lambda rig: latency(rig, "walwire", 200, 100), "websocket": lambda rig: latency_websocket(rig, 200, 100)}),
     "idle": Case("At rest", {"debezium": lambda rig: idle(rig, "debezium"), "walwire": lambda rig: idle(rig, "walwire")}),
+    "idle-many": Case("At rest, connectors to Kafka", {"1": lambda rig: growth.idle(rig, 1), "20": lambda rig: growth.idle(rig, 20)}, rounds=1),
+    "tables": Case("Growth: tables, in turn", growth.sides(growth.LOADS["tables"], growth.walwire, growth.ceiling), rounds=ROUNDS),
+    "transactions": Case("Growth: rows of a transaction", growth.sides(growth.LOADS["transactions"], growth.walwire, growth.ceiling), rounds=ROUNDS),
+    "columns": Case("Growth: columns", growth.sides(growth.LOADS["columns"], growth.walwire, growth.ceiling), rounds=ROUNDS),
+    "connectors": Case("Growth: connectors in one process", growth.sides(growth.LOADS["connectors"], growth.walwire, growth.kafka, growth.ceiling),
+                       rounds=ROUNDS),
+    "workloads": Case("Growth: kinds of change", growth.sides(growth.LOADS["workloads"], growth.walwire, growth.recvlogical),
+                      growth.sides(growth.LOADS["workloads"], growth.debezium), ROUNDS),
+    "killed": Case("Killed at half of a drain to Kafka, and started again", {"walwire": lambda rig: growth.killed(rig, "killed", growth.KILL)},
+                   rounds=ROUNDS),
 }
 
 

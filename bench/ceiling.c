@@ -54,7 +54,7 @@ static const char *const settings[][2] = {
     {"linger.ms", "1"},
     {"batch.size", "1000000"},
     {"batch.num.messages", "100000"},
-    {"queue.buffering.max.messages", "20000"},
+    {"queue.buffering.max.messages", "12000"},
     {"queue.buffering.max.kbytes", "16384"},
 };
 

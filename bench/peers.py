@@ -169,6 +169,10 @@ class Usage:
         self.last[name] = now
         return self
 
+    def start_again(self):
+        """What was used until the last sample does not count."""
+        self.first.update(self.last)
+
     def sample(self):
         for name, pid in self.pids.items():
             try:

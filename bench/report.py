@@ -28,8 +28,25 @@ COLUMNS = [
     ("CPU-s per million rows", "cpu_s_per_million", "{:,.2f}", False), ("of the walsender", "walsender_cpu_s_per_million", "{:,.2f}", None),
     ("of the broker", "broker_cpu_s_per_million", "{:,.2f}", None), ("allocations a row", "allocations_per_row", "{:,.4f}", None),
     ("p50, ms", "p50_ms", "{:,.2f}", False), ("p99, ms", "p99_ms", "{:,.2f}", False), ("worst, ms", "max_ms", "{:,.1f}", None),
+    ("sent twice", "duplicates", "{:,.0f}", None), ("... in seconds' rows", "duplicates_s", "{:,.2f}", None),
+    ("to the last row after the start, s", "catch_up_s", "{:,.1f}", None),
     ("% of a core", "cpu_percent", "{:,.2f}", False), ("peak RSS, MB", "peak_rss_mb", "{:,.0f}", False),
+    ("RSS at the end, MB", "rss_mb", "{:,.0f}", None),
 ]
+
+# A growth case: what its sizes are, its speed's name and number, and its sides' names.
+GROWTH = {
+    "tables": ("tables", "rows/s", "rows_per_s"), "transactions": ("rows of a transaction", "rows/s", "rows_per_s"),
+    "columns": ("columns", "values/s", "values_per_s"), "connectors": ("connectors", "rows/s of all", "rows_per_s"),
+    "workloads": ("", "changes/s", "rows_per_s"),
+}
+READERS = {"walwire": "walwire", "kafka": "walwire to Kafka", "ceiling": "nothing decoded", "recvlogical": "pg_recvlogical", "debezium": "Debezium to Kafka"}
+WORKLOADS = {
+    "pgbench": "pgbench: 3 updates, 1 insert a transaction, 8 clients", "toast-kept": "updates that leave 20 KB of TOAST as it was",
+    "toast-changed": "updates of 20 KB of TOAST", "subtransactions": "one transaction, 10 rows a subtransaction",
+    "full-identity": "REPLICA IDENTITY FULL, 10 columns, 1 changed", "deletes": "deletes, with tombstones", "noise": "19 of 20 rows not published",
+    "all": "all in one",
+}
 
 
 def summary(runs):
@@ -93,6 +110,64 @@ def no_allocations(side):
     return judge
 
 
+def sizes(r, case):
+    """{size: {reader: side}} of a growth case, in its order."""
+    found = {}
+    for side in r.summaries.get(case, {}):
+        size, reader = side.rsplit(" ", 1)
+        found.setdefault(size, {})[reader] = side
+    return found
+
+
+def steady(case, factor):
+    """At every size walwire keeps `factor` of its speed at the first one, or of what the reader without decoding keeps."""
+    number = GROWTH[case][2]
+
+    def judge(r):
+        worst, first = None, None
+        for size in sizes(r, case):
+            mine, other = r.get(case, f"{size} walwire", number), r.get(case, f"{size} ceiling", number)
+            if not mine or not other:
+                continue
+            first = first or (mine, other)
+            alone, beside = mine / first[0], mine / first[0] * first[1] / other
+            worst = min(worst or (9, 0, 0, ""), (max(alone, beside), alone, beside, size))
+        return (worst[0], factor, f"least at {worst[3]}: {worst[1]:.2f}, beside the walsender's {worst[2]:.2f}", worst[0] >= factor) if worst else None
+    return judge
+
+
+def swells(case, less, more, units, limit, unit):
+    """Peak memory of the second side over the first one's, for each of so many units (KB or MB), is under `limit`."""
+    def judge(r):
+        a, b = r.get(case, less, "peak_rss_mb"), r.get(case, more, "peak_rss_mb")
+        if not a or not b:
+            return None
+        each = (b - a) / units * (1024 if unit == "KB" else 1)
+        return each, limit, f"({b:,.0f} - {a:,.0f} MB) / {units:,} = {each:,.1f} {unit}", each < limit
+    return judge
+
+
+def at_most_everywhere(number, limit, unit, sides):
+    """The greatest over (case, side)."""
+    def judge(r):
+        found = [(r.get(c, s, number), f"{c}, {s}") for c, s in sides]
+        found = [f for f in found if f[0] is not None]
+        return (max(found)[0], limit, f"most: {max(found)[0]:,.0f} {unit} ({max(found)[1]})", max(found)[0] < limit) if found else None
+    return judge
+
+
+def least_ratio(case, mine, other, factor):
+    def judge(r):
+        found = [(r.get(case, f"{size} {mine}", "rows_per_s"), r.get(case, f"{size} {other}", "rows_per_s"), size) for size in sizes(r, case)]
+        found = [(a / b, size) for a, b, size in found if a and b]
+        return (min(found)[0], factor, f"least: {min(found)[0]:.2f} ({min(found)[1]})", min(found)[0] >= factor) if found else None
+    return judge
+
+
+ONE_CONNECTOR = [("connectors", "1 walwire"), ("connectors", "1 kafka"), *((c, f"{size} walwire") for c, list_of in (
+    ("transactions", ("1", "100", "10,000", "all")), ("columns", ("10", "50", "100", "200")),
+    ("workloads", tuple(WORKLOADS)), ("tables", ("1", "100"))) for size in list_of)]
+
 GOALS = [
     ("Drain to Kafka, without schemas: 0.85 of the ceiling that sends as many bytes", at_least("drain", "walwire", "ceiling", 0.85)),
     ("Drain to Kafka, with schemas: 0.85 of the ceiling that sends as many bytes", at_least("drain-schemas", "walwire", "ceiling", 0.85)),
@@ -118,7 +193,17 @@ GOALS = [
     ("At rest: under 0.5% of a core", under("idle", "walwire", "cpu_percent", 0.5, "%")),
     ("Snapshot to Kafka: 10 times Debezium", at_least("snapshot", "walwire", "debezium", 10)),
     ("Snapshot to nothing: half of COPY alone", at_least("snapshot", "null", "copy", 0.5)),
-    ("Growth: many tables, columns, connectors, long transactions", None),
+    ("Growth: 1 to 10,000 tables, 0.8 of the speed kept", steady("tables", 0.8)),
+    ("Growth: 1 row to a million rows a transaction, 0.8 of the speed kept", steady("transactions", 0.8)),
+    ("Growth: 10 to 200 columns, 0.8 of the values a second kept", steady("columns", 0.8)),
+    ("Growth: 1 to 20 connectors, 0.8 of the speed of all together kept", steady("connectors", 0.8)),
+    ("Growth: any kind of change, 0.9 of pg_recvlogical into /dev/null", least_ratio("workloads", "walwire", "recvlogical", 0.9)),
+    ("Growth: peak memory of one connector, whatever it reads: under 64 MB", at_most_everywhere("peak_rss_mb", 64, "MB", ONE_CONNECTOR)),
+    ("Growth: memory of a table more: under 24 KB", swells("tables", "1 walwire", "10,000 walwire", 9999, 24, "KB")),
+    ("Growth: memory of a connector more, while it drains without Kafka: under 16 MB", swells("connectors", "1 walwire", "20 walwire", 19, 16, "MB")),
+    ("Growth: memory of a connector more, while it drains to Kafka: under 32 MB", swells("connectors", "1 kafka", "20 kafka", 19, 32, "MB")),
+    ("Growth: at rest with 20 connectors: under 2% of a core", under("idle-many", "20", "cpu_percent", 2, "%")),
+    ("Killed at half of a drain: none missing, at most 2 seconds' rows twice", under("killed", "walwire", "duplicates_s", 2, "s")),
     ("More than one slot for a database", None),
 ]
 
@@ -201,6 +286,30 @@ def case_table(name, sides):
     return table(rows)
 
 
+def growth_table(name, sides):
+    """One line a size; walwire's columns, then those of the others, and walwire's ratio to them."""
+    what, speed, number = GROWTH[name]
+    grid = {}
+    for side, found in sides.items():
+        size, reader = side.rsplit(" ", 1)
+        grid.setdefault(size, {})[reader] = found
+    readers = [r for r in READERS if any(r in by for by in grid.values())]
+    rows = [[what, *(f"{speed}, {READERS[r]}" for r in readers), *(f"ratio to {READERS[r]}" for r in readers if r not in ("walwire", "kafka")),
+             *(f"{h}, {READERS[r]}" for r in readers if r in ("walwire", "kafka") for h in ("CPU-s per million rows", "peak RSS, MB")),
+             *(["s until all tables are known, walwire"] if name == "tables" else [])]]
+    for size, by in grid.items():
+        def of(reader, key, form):
+            return cell(by.get(reader, {}).get(key), form)
+        mine = by.get("walwire", {}).get(number)
+        row = [WORKLOADS.get(size, size), *(of(r, number, "{:,.0f}") for r in readers)]
+        row += [f"{mine['median'] / by[r][number]['median']:.2f}" if mine and by.get(r, {}).get(number) else "" for r in readers if r not in ("walwire", "kafka")]
+        for r in readers:
+            if r in ("walwire", "kafka"):
+                row += [of(r, "cpu_s_per_million", "{:,.2f}"), of(r, "peak_rss_mb", "{:,.0f}")]
+        rows.append(row + ([of("walwire", "first_s", "{:,.2f}")] if name == "tables" else []))
+    return table(rows)
+
+
 def ratio(mine, other, more, side):
     if side in OURS or not other or not mine["median"] or not other["median"]:
         return ""
@@ -215,7 +324,7 @@ def document(results, data):
              f"{data['date']} · {data['machine']['cores']} cores of {data['machine']['processor']} · {data['machine']['memory_gb']} GB · {data['machine']['kernel']}"]
     parts += ["## Goals", table([["goal", "measured", ""], *([g, m, words[met]] for g, m, met in judged(results))]).replace("---:|---:|", "---|---|")]
     for name, sides in results.summaries.items():
-        parts += [f"## {CASES[name].title}", case_table(name, sides)]
+        parts += [f"## {CASES[name].title}", growth_table(name, sides) if name in GROWTH else case_table(name, sides)]
     failed = results.errors()
     if failed:
         parts += ["## What failed", "\n".join(f"- {c}, {s}, round {i}: {' '.join(e.split())[:300]}" for c, s, i, e in failed)]

@@ -19,16 +19,27 @@ PATIENCE = 600  # seconds for one run
 
 
 class Backlog:
-    """A database whose table was filled after a slot was made: each run reads the same from a copy of that slot."""
+    """A database that was written to after a slot was made: each run reads the same from a copy of that slot. `setup` and
+    `fill` are SQL, or functions of the database's name; `rows` is how many changes of published rows `fill` makes, `skip` how many of the first count for no speed."""
+    skip = 0
 
-    def __init__(self, postgres, rows):
-        self.postgres, self.rows, self.db = postgres, max(rows // STEP, 1) * STEP, f"b{uuid.uuid4().hex[:8]}"
+    def __init__(self, postgres, rows, setup=TABLE, fill=None, after="vacuum analyze bench;"):
+        self.postgres, self.rows, self.db = postgres, rows if fill else max(rows // STEP, 1) * STEP, f"b{uuid.uuid4().hex[:8]}"
         postgres.psql(f"create database {self.db}")
-        postgres.psql(TABLE, self.db)
+        self._do(setup)
         postgres.psql(f"select pg_create_logical_replication_slot('{self.db}', 'pgoutput')", self.db)
-        postgres.psql(INSERT * (self.rows // STEP), self.db)
+        self._do(fill or INSERT * (self.rows // STEP))
         self.end = postgres.psql("select pg_current_wal_insert_lsn()")
-        postgres.psql("vacuum analyze bench; checkpoint;", self.db)
+        postgres.psql(f"{after} checkpoint;", self.db)
+
+    def _do(self, what):
+        if callable(what):
+            what(self.db)
+        else:
+            self.postgres.psql(what, self.db)
+
+    def drop(self):
+        self.postgres.drop_database(self.db)
 
     def copy_slot(self, name):
         self.postgres.psql(f"select pg_copy_logical_replication_slot('{self.db}', '{name}')", self.db)
@@ -40,7 +51,7 @@ class Rig:
         self.postgres = Postgres(POSTGRES)
         self.broker = Broker()
         self.topics = Topics(self.broker.bootstrap)
-        self.started, self.made, self.backlogs, self.sizes = None, 0, {}, {}
+        self.started, self.made, self.backlogs, self.loads, self.sizes = None, 0, {}, {}, {}
 
     @property
     def connect(self):
@@ -67,6 +78,18 @@ class Rig:
         if rows not in self.backlogs:
             self.backlogs[rows] = Backlog(self.postgres, rows)
         return self.backlogs[rows]
+
+    def load(self, key, make):
+        """What make() answers, kept until the case is done."""
+        if key not in self.loads:
+            self.loads[key] = make()
+        return self.loads[key]
+
+    def case_done(self):
+        """Frees the log and the disk that the case's own backlogs hold."""
+        for backlog in self.loads.values():
+            backlog.drop()
+        self.loads = {}
 
     def warm_backlog(self):
         return self.backlog(min(WARM_ROWS, self.options.rows))
