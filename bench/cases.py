@@ -90,8 +90,7 @@ def to_nothing(rig, snapshot=False, **settings):
 
 def events(engine):
     """How many events walwire has handed over, from its metrics."""
-    found = re.search(r"^walwire_events_total\{.*\} (\S+)$", engine.rest("GET", "/metrics")[1], re.M)
-    return int(float(found.group(1))) if found else 0
+    return sum(int(float(n)) for n in re.findall(r"^walwire_events_total\{.*\} (\S+)$", engine.rest("GET", "/metrics")[1], re.M))
 
 
 def stream(rig):

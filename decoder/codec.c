@@ -3,7 +3,7 @@
 
 #include "types_preset.h"
 
-enum { FIRST_USER_OID = 16384 };
+enum { FIRST_USER_OID = 16384, DEEPEST = 32, MOST_DIMENSIONS = 6 };
 
 static const struct type_rule *const FAMILIES[] = {
     type_rules_number,   type_rules_numeric, type_rules_time,
@@ -26,20 +26,30 @@ static const struct type_rule *rule_by_name(const char *name)
     return NULL;
 }
 
-static const struct type_rule *rule_of(const struct type *type)
+static const struct type_rule *rule_of(const struct type *type, const struct type_better *better)
 {
     if (type->kind == 'e')
         return &type_rule_enum;
     if (type->element != 0 && type->name[0] == '_')
         return &type_rule_array;
-    return is_plain(type) ? rule_by_name(type->name) : NULL;
+    if (is_plain(type))
+        return rule_by_name(type->name);
+    if (type->kind == 'c')
+        return better->composites ? &type_rule_composite : NULL;
+    return better->ranges && (type->kind == 'r' || type->kind == 'm') ? &type_rule_other : NULL;
+}
+
+static const struct type_rule *fallback_of(const struct type_modes *modes)
+{
+    if (modes->better.all_types)
+        return &type_rule_other;
+    return modes->include_unknown ? &type_rule_unknown : NULL;
 }
 
 /* The codec with its schema, which is not optional unless the rule's shape is always so; NULL: left out. */
 static struct codec *codec_build(const struct codec *like, struct schema **schema, struct arena *a)
 {
-    const struct type_rule *rules[] = {rule_of(like->type),
-                                       like->modes->include_unknown ? &type_rule_unknown : NULL};
+    const struct type_rule *rules[] = {rule_of(like->type, &like->modes->better), fallback_of(like->modes)};
     for (int i = 0; i < 2; i++) {
         if (!rules[i])
             continue;
@@ -56,8 +66,22 @@ static struct codec *codec_build(const struct codec *like, struct schema **schem
     return NULL;
 }
 
-bool codec_make(const struct column *column, const struct types *types, const struct type_modes *modes,
-                struct arena *a, const struct codec **out, struct err *e)
+/* A column of a domain has what the domain declares. */
+static int dimensions_of(const struct column *column, const struct types *types)
+{
+    int most = column->dimensions > 1 ? column->dimensions : 1;
+    const struct type *type = types_find(types, column->type_oid);
+    for (int i = 0; i < DEEPEST && type && type->kind == 'd'; i++) {
+        if (type->dimensions > most)
+            most = type->dimensions;
+        type = types_find(types, type->base);
+    }
+    return most < MOST_DIMENSIONS ? most : MOST_DIMENSIONS;
+}
+
+static bool codec_of_column(const struct column *column, const struct types *types,
+                            const struct type_modes *modes, int depth, struct arena *a,
+                            const struct codec **out, struct err *e)
 {
     struct codec like = {
         .typmod = column->typmod,
@@ -66,12 +90,15 @@ bool codec_make(const struct column *column, const struct types *types, const st
         .not_null = column->not_null,
         .modes = modes,
         .types = types,
+        .dimensions = dimensions_of(column, types),
+        .depth = depth,
     };
     const struct type *declared = types_find(types, column->type_oid);
     like.type = types_root(types, column->type_oid, &like.typmod, &like.not_null);
     if (!declared || !like.type)
         return err_set(e, ERR_DATA, "type with oid %u of column \"%s\" is not in the catalogue",
                        column->type_oid, column->name);
+    like.domain = declared != like.type;
     struct schema *schema;
     struct codec *c = codec_build(&like, &schema, a);
     *out = c;
@@ -79,7 +106,8 @@ bool codec_make(const struct column *column, const struct types *types, const st
         return true;
     schema->optional |= !c->not_null;
     struct value preset;
-    if (column->preset && types_preset(c, declared, column->preset, a, &preset)) {
+    bool replaced = schema->optional && modes->better.nulls;
+    if (column->preset && !replaced && types_preset(c, declared, column->preset, a, &preset)) {
         struct value *kept = arena_alloc(a, sizeof *kept);
         *kept = preset;
         schema->preset = kept;
@@ -87,9 +115,16 @@ bool codec_make(const struct column *column, const struct types *types, const st
     return true;
 }
 
+bool codec_make(const struct column *column, const struct types *types, const struct type_modes *modes,
+                struct arena *a, const struct codec **out, struct err *e)
+{
+    return codec_of_column(column, types, modes, 0, a, out, e);
+}
+
+/* Debezium keeps an array's element type as it found it first: a label that an enum got later is not told. */
 const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct codec *outer, struct arena *a)
 {
-    const struct type *type = types_find(outer->types, oid);
+    const struct type *type = types_first(outer->types, oid);
     if (!type || type->kind == 'd')
         return NULL;
     struct codec like = {
@@ -97,13 +132,34 @@ const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct code
         .typmod = typmod,
         .precision = -1,
         .scale = -1,
+        .nested = true,
         .modes = outer->modes,
         .types = outer->types,
+        .dimensions = 1,
+        .depth = outer->depth,
     };
     struct schema *schema;
     struct codec *c = codec_build(&like, &schema, a);
     if (c)
         schema->optional = true;
+    return c;
+}
+
+const struct codec *codec_within(const struct type_field *field, const struct codec *outer, int depth,
+                                 struct arena *a)
+{
+    struct type_modes *modes = arena_alloc(a, sizeof *modes);
+    *modes = *outer->modes;
+    modes->better = (struct type_better){true, true, true, true, true, true, true, true, true};
+    modes->snapshot = false;
+    struct column as = {.name = field->name,
+                        .type_oid = field->oid,
+                        .typmod = field->typmod,
+                        .dimensions = field->dimensions};
+    const struct codec *c;
+    struct err ignored;
+    if (depth > DEEPEST || !codec_of_column(&as, outer->types, modes, depth, a, &c, &ignored))
+        return NULL;
     return c;
 }
 

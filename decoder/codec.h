@@ -9,6 +9,7 @@
 #define DECODER_CODEC_H
 
 #include "err.h"
+#include "name_adjust.h"
 #include "relation.h"
 #include "types.h"
 #include "value.h"
@@ -18,6 +19,19 @@ enum time_mode { TIME_ADAPTIVE, TIME_ADAPTIVE_MICROS, TIME_CONNECT, TIME_ISOSTRI
 enum interval_mode { INTERVAL_NUMERIC, INTERVAL_STRING };
 enum hstore_mode { HSTORE_JSON, HSTORE_MAP };
 enum binary_mode { BINARY_BYTES, BINARY_BASE64, BINARY_BASE64_URL, BINARY_HEX };
+
+/* What walwire puts right where Debezium loses it, each behind an option of its own (docs/BETTER.md). */
+struct type_better {
+    bool nested_arrays; /* walwire.arrays.nested */
+    bool all_arrays;    /* walwire.arrays.all */
+    bool array_nulls;   /* walwire.arrays.nulls */
+    bool names;         /* walwire.names */
+    bool composites;    /* walwire.composites */
+    bool ranges;        /* walwire.ranges */
+    bool all_types;     /* walwire.types.all */
+    bool calendar;      /* walwire.calendar */
+    bool nulls;         /* walwire.nulls */
+};
 
 /* The connector's settings that change how values look. */
 struct type_modes {
@@ -29,8 +43,10 @@ struct type_modes {
     int money_digits; /* money.fraction.digits, preset 2 */
     bool snapshot; /* rows of a snapshot: Debezium reads some types there that it does not read in the stream
                     */
-    bool include_unknown;     /* include.unknown.datatypes */
-    struct slice placeholder; /* unavailable.value.placeholder, decoded */
+    bool include_unknown; /* include.unknown.datatypes */
+    struct type_better better;
+    enum name_adjust schema_names, field_names; /* of composites */
+    struct slice placeholder;                   /* unavailable.value.placeholder, decoded */
 };
 
 struct type_rule;
@@ -42,9 +58,14 @@ struct codec {
     int32_t typmod;              /* -1: none */
     int precision, scale; /* the rule's: numeric's p and s, time's fraction digits, bit's length; -1: none */
     bool not_null;
+    bool domain; /* the column's declared type is a domain over `type` */
+    bool nested; /* of an array's elements */
     const struct type_modes *modes;
     const struct types *types;
-    const struct codec *item; /* arrays */
+    const struct codec *item;           /* arrays */
+    int dimensions;                     /* arrays: how deep they are declared, at least 1 */
+    const struct codec *const *members; /* composites: one a field of the type, NULL where it is left out */
+    int depth;                          /* how many composites it is inside of */
 };
 
 struct type_rule {
@@ -67,6 +88,9 @@ struct type_rule {
     /* The column default's literal (pg_get_expr cut to its literal part) as value; NULL: such columns carry
      * no default. */
     bool (*preset)(const struct codec *c, struct slice literal, struct arena *a, struct value *out);
+    /* False when the text shows that the type has changed since it was read, which the stream does not tell.
+     * NULL: it cannot show. */
+    bool (*knows)(const struct codec *c, struct slice text);
 };
 
 /* The families' rows, each ended by a row without name. */
@@ -76,7 +100,8 @@ extern const struct type_rule type_rules_time[];
 extern const struct type_rule type_rules_interval[];
 extern const struct type_rule type_rules_text[];
 extern const struct type_rule type_rules_shape[];
-extern const struct type_rule type_rule_enum, type_rule_unknown, type_rule_array;
+extern const struct type_rule type_rule_enum, type_rule_unknown, type_rule_other, type_rule_array,
+    type_rule_composite;
 
 /* Builds the codec of a column, with everything in the arena (types, modes must outlive it). not_null is the
  * column's or a domain's. *out is NULL when the column is to be left out, as Debezium leaves it out
@@ -87,6 +112,11 @@ bool codec_make(const struct column *column, const struct types *types, const st
 
 /* A codec for a type inside another (array items, range bounds): no default, optional. NULL: unsupported. */
 const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct codec *outer, struct arena *a);
+
+/* The same for what Debezium has nothing to do with: domains are followed, and all of struct type_better
+ * holds inside. NULL: unsupported, or nested too deep. */
+const struct codec *codec_within(const struct type_field *field, const struct codec *outer, int depth,
+                                 struct arena *a);
 
 bool codec_value(const struct codec *c, struct slice text, struct arena *a, struct value *out, struct err *e);
 bool codec_write(const struct codec *c, struct slice text, struct buf *b, struct arena *scratch,

@@ -46,27 +46,45 @@ bool envelope_key_changed(const struct envelope *env)
     return env->key_changed;
 }
 
-static bool make_key(struct plan *plan, const struct cell *cells, struct buf *key, struct err *e)
-{
-    buf_reset(key);
-    return !plan_has_key(plan) || plan_key(plan, cells, key, e);
-}
-
 static struct slice key_of(const struct plan *plan, const struct buf *key)
 {
     return plan_has_key(plan) ? buf_view(key) : (struct slice){NULL, 0};
 }
 
-static bool check_tree(struct work *w, const struct event *event, struct slice bytes, struct err *e)
+static bool check_same(struct slice fast, const struct buf *slow, const char *what, struct err *e)
+{
+    return slice_eq(fast, buf_view(slow)) ||
+           err_set(e, ERR_FATAL, "the plan and the value tree give different bytes of a %s: %.400s", what,
+                   slow->ptr);
+}
+
+/* Both ways to the same, and with them both schemas. */
+static bool check_tree(struct work *w, const struct event *event, struct slice value, struct err *e)
 {
     struct arena arena = {0};
     struct buf b = BUF_EMPTY;
-    bool ok = plan_tree_json(w->plan, event, &arena, &b, e);
-    if (ok && !slice_eq(buf_view(&b), bytes))
-        ok = err_set(e, ERR_FATAL, "the plan and the value tree give different bytes: %.400s", b.ptr);
+    bool ok = plan_tree_json(w->plan, event, &arena, &b, e) && check_same(value, &b, "value", e);
     buf_free(&b);
     arena_free(&arena);
     return ok;
+}
+
+static bool check_key(struct plan *plan, const struct cell *cells, struct slice key, struct err *e)
+{
+    struct arena arena = {0};
+    struct buf b = BUF_EMPTY;
+    bool ok = plan_key_tree_json(plan, cells, &arena, &b, e) && check_same(key, &b, "key", e);
+    buf_free(&b);
+    arena_free(&arena);
+    return ok;
+}
+
+static bool make_key(const struct work *w, const struct cell *cells, struct buf *key, struct err *e)
+{
+    buf_reset(key);
+    return !plan_has_key(w->plan) ||
+           (plan_key(w->plan, cells, key, e) &&
+            (!w->env->rules->check_tree || check_key(w->plan, cells, buf_view(key), e)));
 }
 
 static bool add_event(struct work *w, enum change_op op, struct buf *key, struct buf *value, struct err *e)
@@ -108,7 +126,7 @@ static bool make_delete(struct work *w, struct err *e)
     struct envelope *env = w->env;
     if (!w->change->before)
         return err_set(e, ERR_DATA, "DELETE without an old tuple, LSN " LSN_FMT, LSN_ARG(w->change->lsn));
-    if (!make_key(w->plan, w->change->before, &env->old_key, e) ||
+    if (!make_key(w, w->change->before, &env->old_key, e) ||
         !add_event(w, OP_DELETE, &env->old_key, &env->first, e))
         return false;
     add_tombstone(w, (struct header){{0}, {0}});
@@ -143,13 +161,16 @@ static bool make_move(struct work *w, struct err *e)
 static bool make_update(struct work *w, struct err *e)
 {
     struct envelope *env = w->env;
-    if (!make_key(w->plan, w->change->after, &env->new_key, e))
+    if (!make_key(w, w->change->after, &env->new_key, e))
         return false;
     if (w->change->before && plan_has_key(w->plan)) {
-        if (!make_key(w->plan, w->change->before, &env->old_key, e))
+        if (!make_key(w, w->change->before, &env->old_key, e))
             return false;
         env->key_changed = !slice_eq(buf_view(&env->old_key), buf_view(&env->new_key));
     }
+    if (env->rules->skip_unchanged && w->change->before &&
+        plan_unchanged(w->plan, w->change->before, w->change->after))
+        return true;
     if (env->key_changed)
         return make_move(w, e);
     return env->rules->skip_update || add_event(w, OP_UPDATE, &env->new_key, &env->first, e);
@@ -164,7 +185,7 @@ static bool make_by_op(struct work *w, struct err *e)
     case OP_READ:
         if (w->change->op == OP_INSERT && rules->skip_create)
             return true;
-        return make_key(w->plan, w->change->after, &env->new_key, e) &&
+        return make_key(w, w->change->after, &env->new_key, e) &&
                add_event(w, w->change->op, &env->new_key, &env->first, e);
     case OP_UPDATE:
         return make_update(w, e);
@@ -182,8 +203,15 @@ int envelope_make(struct envelope *env, struct plan *plan, const struct change *
                   const struct envelope_record **records, struct err *e)
 {
     struct work w = {env, plan, change, source, counter, ts_ns};
+    int64_t total = counter ? counter->total : 0, collection = counter ? *counter->collection : 0;
     env->n = 0;
     env->key_changed = false;
     *records = env->records;
-    return make_by_op(&w, e) ? env->n : -1;
+    if (make_by_op(&w, e))
+        return env->n;
+    if (counter) { /* an event that failed is none */
+        counter->total = total;
+        *counter->collection = collection;
+    }
+    return -1;
 }

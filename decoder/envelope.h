@@ -12,8 +12,9 @@
 struct envelope_rules {
     bool tombstones;                                           /* tombstones.on.delete */
     bool skip_create, skip_update, skip_delete, skip_truncate; /* skipped.operations */
-    bool check_tree; /* for tests: also build each event as a value tree; ERR_FATAL unless it gives the same
-                        bytes */
+    bool skip_unchanged;                                       /* skip.messages.without.change */
+    bool check_tree; /* for tests: also build each event, key and schema as a tree; ERR_FATAL unless it gives
+                        the same bytes */
 };
 
 /* The transaction's counters, raised for every event (a tombstone is none); NULL: no transaction block. */

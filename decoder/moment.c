@@ -142,6 +142,32 @@ bool moment_parse(struct slice text, unsigned parts, struct moment *out)
     return c.at == c.end && day <= month_days(year, month);
 }
 
+enum { REFORM_FIRST = -141437, REFORM_LAST = -141428, REFORM_DAYS = 10 }; /* 1582-10-05 to 14 */
+
+int64_t moment_julian(int64_t days)
+{
+    int64_t year;
+    int month, day;
+    if (days > REFORM_LAST)
+        return days;
+    civil_of(days, &year, &month, &day);
+    year -= month <= 2;
+    int64_t centuries = (year >= 0 ? year : year - 99) / 100, eras = (year >= 0 ? year : year - 399) / 400;
+    return days + centuries - eras - 2;
+}
+
+bool moment_sql_date(int64_t days, int64_t *out)
+{
+    int64_t year;
+    int month, day;
+    *out = days + (days >= REFORM_FIRST && days <= REFORM_LAST ? REFORM_DAYS : 0);
+    civil_of(days, &year, &month, &day);
+    if (year > 0)
+        return true;
+    *out = days_of(1 - year, month, day);
+    return day <= month_days(1 - year, month);
+}
+
 void moment_utc(struct moment *m)
 {
     m->us -= (int64_t)m->offset * 1000000;

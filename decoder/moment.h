@@ -32,6 +32,14 @@ enum moment_part { MOMENT_DATE = 1, MOMENT_TIME = 2, MOMENT_OFFSET = 4, MOMENT_L
  * else. */
 bool moment_parse(struct slice text, unsigned parts, struct moment *out);
 
+/* The day that a java.sql.Date of this one tells: the year without its era, and the ten days that the
+ * calendar reform left out fall behind it. false: there is no such day, 29 February of a year that is leap
+ * only BC. */
+bool moment_sql_date(int64_t days, int64_t *out);
+
+/* The day that has the same year, month and day in the Julian calendar, if it is before 1582-10-15. */
+int64_t moment_julian(int64_t days);
+
 /* To UTC: days and us move by the offset, which becomes 0; 24:00:00 becomes the next day's 00:00:00. */
 void moment_utc(struct moment *m);
 

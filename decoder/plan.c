@@ -1,35 +1,14 @@
-/* plan.c - tuple to bytes, and tuple to value tree.
+/* plan.c - tuple to bytes.
  *
  * Every text that does not depend on the row is made in plan_new: `"name":` for each column, what a NULL, an
  * absent and an unavailable value look like, the schema in front, the table part of the source block. */
-#include "plan.h"
+#include "plan_impl.h"
 
+#include "column_size.h"
 #include "json.h"
 #include "xmalloc.h"
 
 #include <stdlib.h>
-
-struct field {
-    size_t column; /* index into the tuple */
-    const struct codec *codec;
-    struct slice label;       /* ,"name": (the first without its comma is label + 1) */
-    struct slice null;        /* JSON of SQL NULL, and of what a key-only tuple does not hold */
-    struct slice unavailable; /* JSON of an unchanged TOAST value */
-};
-
-struct plan {
-    const struct relation *rel;
-    struct json_style key_style, value_style;
-    struct arena arena, scratch;
-    struct field *fields, *key;
-    size_t n_fields, n_key;
-    bool has_enums;
-    const struct schema *key_schema, *value_schema;
-    struct slice key_head, value_head, table_json;
-    struct stamp stamp;
-    uint64_t failures;
-    struct err last_failure;
-};
 
 static const struct schema string_schema = {.type = SCHEMA_STRING};
 static const struct schema int64_schema = {.type = SCHEMA_INT64};
@@ -56,30 +35,72 @@ static struct slice keep(struct plan *p, struct buf *b)
 static void field_fill(struct plan *p, struct field *f, const struct json_style *style)
 {
     struct buf b = BUF_EMPTY;
-    const struct column *c = &p->rel->columns[f->column];
     buf_char(&b, ',');
-    json_string(&b, slice_of(c->name));
+    json_string(&b, slice_of(f->name));
     buf_char(&b, ':');
     f->label = keep(p, &b);
-    struct value v = value_null();
-    if (!f->codec->schema->optional)
-        codec_absent(f->codec, &p->arena, &v);
+    struct value v;
+    field_null(f, &p->arena, &v);
     value_json(&b, f->codec->schema, &v, style);
     f->null = keep(p, &b);
-    codec_unavailable(f->codec, &p->arena, &v);
+    field_unavailable(f, &p->arena, &v);
     value_json(&b, f->codec->schema, &v, style);
     f->unavailable = keep(p, &b);
     buf_free(&b);
 }
 
-static bool field_make(struct plan *p, const struct plan_settings *set, size_t column,
-                       const struct json_style *style, struct field *out, struct err *e)
+/* Rules change a column in the value only: a key stays a key. */
+static const struct column_rule *rule_of(const struct plan *p, const struct plan_settings *set,
+                                         const struct plan_choice *choice, const struct column *column)
 {
-    *out = (struct field){.column = column};
-    if (!codec_make(&p->rel->columns[column], set->types, set->modes, &p->arena, &out->codec, e))
-        return err_prefix(e, "%s.%s column %s", p->rel->schema, p->rel->name, p->rel->columns[column].name);
-    if (out->codec)
-        field_fill(p, out, style);
+    return column_rules_find(choice->rules, p->rel->schema, p->rel->name, column->name,
+                             column_type_name(column, set->types));
+}
+
+/* What the catalogue says of columns that are left out Debezium does not ask for in the stream: as a key's
+ * they may be null and have no default. */
+static struct column described(const struct plan_settings *set, const struct plan_choice *choice,
+                               const struct column *column, size_t at)
+{
+    struct column c = *column;
+    if (choice->columns && !choice->columns[at] && !set->modes->snapshot) {
+        c.not_null = false;
+        c.preset = NULL;
+    }
+    return c;
+}
+
+static bool field_make(struct plan *p, const struct plan_settings *set, const struct plan_choice *choice,
+                       size_t at, bool of_key, struct field *out, struct err *e)
+{
+    const struct column *column = &p->rel->columns[at];
+    *out = (struct field){.column = at};
+    const struct column as = described(set, choice, column, at);
+    if (!codec_make(&as, set->types, set->modes, &p->arena, &out->plain, e))
+        return err_prefix(e, "%s.%s column %s", p->rel->schema, p->rel->name, column->name);
+    if (!out->plain)
+        return true;
+    out->of_key = of_key;
+    const struct column_rule *rule = of_key ? NULL : rule_of(p, set, choice, column);
+    out->codec = column_map_codec(rule, column, out->plain, &p->arena, &out->map);
+    if (!out->codec) {
+        out->plain = NULL;
+        return true;
+    }
+    out->name = name_adjust(choice->field_names, true, column->name, &p->arena);
+    field_fill(p, out, of_key ? &set->key_style : &set->value_style);
+    return true;
+}
+
+/* Two columns under one name after adjusting, or one named twice for the key. */
+static bool check_names(const struct plan *p, const struct field *fields, size_t n, struct err *e)
+{
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(fields[i].name, fields[k].name) == 0)
+                return err_set(e, ERR_CONFIG, "%s.%s: columns %s and %s are both the field %s",
+                               p->rel->schema, p->rel->name, p->rel->columns[fields[k].column].name,
+                               p->rel->columns[fields[i].column].name, fields[i].name);
     return true;
 }
 
@@ -88,11 +109,43 @@ static const struct schema *struct_schema(struct plan *p, const char *name, cons
 {
     struct schema_field *sf = arena_alloc(&p->arena, (n + 1) * sizeof *sf);
     for (size_t i = 0; i < n; i++)
-        sf[i] = (struct schema_field){p->rel->columns[fields[i].column].name, fields[i].codec->schema};
+        sf[i] = (struct schema_field){fields[i].name, fields[i].codec->schema};
     struct schema *s = arena_zero(&p->arena, sizeof *s);
     *s = (struct schema){
         .type = SCHEMA_STRUCT, .optional = optional, .name = name, .fields = sf, .n_fields = n};
     return s;
+}
+
+static const struct schema *key_schema(struct plan *p, const char *name)
+{
+    const struct schema *plain = struct_schema(p, name, p->key, p->n_key, false);
+    if (!p->key_field)
+        return plain;
+    struct schema *s = arena_zero(&p->arena, sizeof *s);
+    struct schema_field *fields = arena_alloc(&p->arena, (p->n_key + 1) * sizeof *fields);
+    memcpy(fields, plain->fields, p->n_key * sizeof *fields);
+    fields[p->n_key] = (struct schema_field){p->key_field, &string_schema};
+    *s = *plain;
+    s->fields = fields;
+    s->n_fields = p->n_key + 1;
+    return s;
+}
+
+static void key_extra(struct plan *p, const struct plan_choice *choice)
+{
+    if (!choice->key_field)
+        return;
+    struct buf b = BUF_EMPTY;
+    buf_str(&b, choice->key_field);
+    p->key_field = keep(p, &b).ptr;
+    buf_str(&b, choice->key_text);
+    p->key_text = keep(p, &b);
+    buf_char(&b, ',');
+    json_string(&b, slice_of(p->key_field));
+    buf_char(&b, ':');
+    json_string(&b, p->key_text);
+    p->key_tail = keep(p, &b);
+    buf_free(&b);
 }
 
 static const struct schema *envelope_schema(struct plan *p, const char *name, const struct schema *row)
@@ -134,30 +187,35 @@ static bool make_fields(struct plan *p, const struct plan_settings *set, const s
     for (size_t i = 0; i < p->rel->n_columns; i++) {
         if (choice->columns && !choice->columns[i])
             continue;
-        if (!field_make(p, set, i, &set->value_style, &p->fields[p->n_fields], e))
+        if (!field_make(p, set, choice, i, false, &p->fields[p->n_fields], e))
             return false;
-        const struct codec *codec = p->fields[p->n_fields].codec;
-        p->has_enums |= codec && codec->rule == &type_rule_enum;
-        p->n_fields += codec != NULL;
+        const struct codec *plain = p->fields[p->n_fields].plain;
+        p->grows |= plain && plain->rule->knows;
+        p->n_fields += plain != NULL;
     }
     p->key = arena_zero(&p->arena, (choice->n_key + 1) * sizeof *p->key);
     for (size_t i = 0; i < choice->n_key; i++) {
-        if (!field_make(p, set, choice->key[i], &set->key_style, &p->key[p->n_key], e))
+        if (!field_make(p, set, choice, choice->key[i], true, &p->key[p->n_key], e))
             return false;
-        if (p->key[p->n_key].codec)
-            p->n_key++;
+        p->n_key += p->key[p->n_key].plain != NULL;
     }
-    return true;
+    return (choice->field_names == NAME_ADJUST_NONE || check_names(p, p->fields, p->n_fields, e)) &&
+           check_names(p, p->key, p->n_key, e);
 }
 
-static void make_texts(struct plan *p, const char *topic)
+static const char *schema_name(struct plan *p, const struct plan_choice *choice, const char *part)
 {
-    char *row_name = arena_printf(&p->arena, "%s.Value", topic),
-         *name = arena_printf(&p->arena, "%s.Envelope", topic);
+    return name_adjust(choice->schema_names, false, arena_printf(&p->arena, "%s.%s", choice->topic, part),
+                       &p->arena);
+}
+
+static void make_texts(struct plan *p, const struct plan_choice *choice)
+{
+    const char *row_name = schema_name(p, choice, "Value"), *name = schema_name(p, choice, "Envelope");
     p->value_schema = envelope_schema(p, name, struct_schema(p, row_name, p->fields, p->n_fields, true));
     p->value_head = head_text(p, p->value_schema, &p->value_style);
-    if (p->n_key) {
-        p->key_schema = struct_schema(p, arena_printf(&p->arena, "%s.Key", topic), p->key, p->n_key, false);
+    if (plan_has_key(p)) {
+        p->key_schema = key_schema(p, schema_name(p, choice, "Key"));
         p->key_head = head_text(p, p->key_schema, &p->key_style);
     }
     struct buf b = BUF_EMPTY;
@@ -176,11 +234,13 @@ struct plan *plan_new(const struct plan_settings *set, const struct relation *re
     p->rel = rel;
     p->key_style = set->key_style;
     p->value_style = set->value_style;
+    p->strict = choice->strict;
     if (!make_fields(p, set, choice, e)) {
         plan_free(p);
         return NULL;
     }
-    make_texts(p, choice->topic);
+    key_extra(p, choice);
+    make_texts(p, choice);
     return p;
 }
 
@@ -189,6 +249,8 @@ void plan_free(struct plan *p)
     if (!p)
         return;
     stamp_free(&p->stamp);
+    buf_free(&p->left);
+    buf_free(&p->right);
     arena_free(&p->scratch);
     arena_free(&p->arena);
     free(p);
@@ -196,34 +258,47 @@ void plan_free(struct plan *p)
 
 /* ---- tuple to bytes ---- */
 
-/* A value that cannot be converted is written as null, or as the column's fallback where null is not allowed.
- */
-static void note_failure(struct plan *p, const struct field *f, const struct err *why)
+bool plan_failed(struct plan *p, const struct field *f, const struct err *why, struct err *e)
 {
+    const struct relation *rel = p->rel;
+    const struct column *c = &rel->columns[f->column];
+    bool required = !f->codec->schema->optional;
+    if (required && (p->strict || f->of_key))
+        return err_set(e, ERR_DATA, "%s.%s column %s cannot be converted: %s", rel->schema, rel->name,
+                       c->name, why->text);
+    if (required && !f->codec->schema->preset)
+        return err_set(e, ERR_DATA, "%s.%s column %s cannot be converted, and must not be null: %s",
+                       rel->schema, rel->name, c->name, why->text);
     p->failures++;
     p->last_failure = *why;
-    err_prefix(&p->last_failure, "%s.%s column %s", p->rel->schema, p->rel->name,
-               p->rel->columns[f->column].name);
+    err_prefix(&p->last_failure, "%s.%s column %s", rel->schema, rel->name, c->name);
+    return true;
 }
 
-/* PostgreSQL sends text unless asked for binary, which walwire never asks for. */
-static bool not_text(const struct plan *p, const struct field *f, struct err *e)
+bool plan_not_text(const struct plan *p, const struct field *f, struct err *e)
 {
     return err_set(e, ERR_DATA, "%s.%s column %s: a binary value came though text was asked for",
                    p->rel->schema, p->rel->name, p->rel->columns[f->column].name);
 }
 
+/* *e says why the value cannot be converted. */
+__attribute__((cold, noinline)) static bool cell_failed(struct plan *p, const struct field *f, struct buf *b,
+                                                        struct err *e)
+{
+    struct err why = *e;
+    if (!plan_failed(p, f, &why, e))
+        return false;
+    *e = (struct err){0};
+    buf_slice(b, f->null);
+    return true;
+}
+
 static bool write_cell(struct plan *p, const struct field *f, const struct cell *c,
                        const struct json_style *style, struct buf *b, struct err *e)
 {
-    struct err why;
     switch (c->kind) {
     case 't':
-        if (codec_write(f->codec, c->data, b, &p->scratch, style, &why))
-            return true;
-        note_failure(p, f, &why);
-        buf_slice(b, f->null);
-        return true;
+        return codec_write(f->codec, c->data, b, &p->scratch, style, e) || cell_failed(p, f, b, e);
     case 'u':
         buf_slice(b, f->unavailable);
         return true;
@@ -231,7 +306,7 @@ static bool write_cell(struct plan *p, const struct field *f, const struct cell 
         buf_slice(b, f->null);
         return true;
     default:
-        return not_text(p, f, e);
+        return plan_not_text(p, f, e);
     }
 }
 
@@ -309,34 +384,73 @@ static void write_times(struct buf *b, int64_t ts_ns)
     write_finer(b, us, to, (unsigned)(ts_ns % 1000));
 }
 
-static bool has_label(const struct type *type, struct slice label)
-{
-    for (size_t i = 0; i < type->n_labels; i++)
-        if (slice_is(label, type->labels[i]))
-            return true;
-    return false;
-}
-
 bool plan_knows_labels(const struct plan *p, const struct cell *cells)
 {
-    for (size_t i = 0; cells && p->has_enums && i < p->n_fields; i++) {
-        const struct codec *codec = p->fields[i].codec;
+    for (size_t i = 0; cells && p->grows && i < p->n_fields; i++) {
+        const struct codec *codec = p->fields[i].plain;
         const struct cell *c = &cells[p->fields[i].column];
-        if (codec->rule == &type_rule_enum && c->kind == 't' && !has_label(codec->type, c->data))
+        if (codec->rule->knows && c->kind == 't' && !codec->rule->knows(codec, c->data))
             return false;
     }
     return true;
 }
 
+/* ---- comparing ---- */
+
+static void cell_json(struct plan *p, const struct field *f, const struct cell *c, struct buf *b)
+{
+    static const struct json_style plainly = {.null_as_default = false};
+    struct value v;
+    struct err ignored;
+    if (c->kind == 'u')
+        field_unavailable(f, &p->scratch, &v);
+    else if (c->kind != 't' || !codec_value(f->codec, c->data, &p->scratch, &v, &ignored))
+        field_null(f, &p->scratch, &v);
+    value_json(b, f->codec->schema, &v, &plainly);
+}
+
+static bool same_value(struct plan *p, const struct field *f, const struct cell *a, const struct cell *b)
+{
+    if (a->kind == b->kind && (a->kind != 't' || slice_eq(a->data, b->data)))
+        return true;
+    buf_reset(&p->left);
+    buf_reset(&p->right);
+    cell_json(p, f, a, &p->left);
+    cell_json(p, f, b, &p->right);
+    return slice_eq(buf_view(&p->left), buf_view(&p->right));
+}
+
+bool plan_unchanged(struct plan *p, const struct cell *before, const struct cell *after)
+{
+    bool same = true;
+    for (size_t i = 0; same && i < p->n_fields; i++)
+        same = same_value(p, &p->fields[i], &before[p->fields[i].column], &after[p->fields[i].column]);
+    arena_reset(&p->scratch);
+    return same;
+}
+
 bool plan_has_key(const struct plan *p)
 {
-    return p->n_key > 0;
+    return p->n_key > 0 || p->key_field;
+}
+
+static bool write_key(struct plan *p, const struct cell *cells, struct buf *b, struct err *e)
+{
+    if (!write_struct(p, p->key, p->n_key, cells, &p->key_style, b, e))
+        return false;
+    if (p->key_tail.len) {
+        size_t skip = p->n_key == 0;
+        b->len--; /* the closing brace */
+        buf_append(b, p->key_tail.ptr + skip, p->key_tail.len - skip);
+        buf_char(b, '}');
+    }
+    return true;
 }
 
 bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct err *e)
 {
     buf_slice(key, p->key_head);
-    if (!write_struct(p, p->key, p->n_key, cells, &p->key_style, key, e))
+    if (!write_key(p, cells, key, e))
         return false;
     if (p->key_style.schemas)
         buf_char(key, '}');
@@ -346,7 +460,10 @@ bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct 
 
 bool plan_key_header(struct plan *p, const struct cell *cells, struct buf *out, struct err *e)
 {
-    bool ok = write_struct(p, p->key, p->n_key, cells, &p->key_style, out, e);
+    struct value v;
+    bool ok = plan_key_tree(p, cells, &p->scratch, &v, e);
+    if (ok)
+        value_text(out, p->key_schema, &v);
     arena_reset(&p->scratch);
     return ok;
 }
@@ -373,85 +490,7 @@ bool plan_value(struct plan *p, const struct event *ev, struct buf *b, struct er
     return true;
 }
 
-/* ---- tuple to value tree ---- */
-
-static bool cell_value(struct plan *p, const struct field *f, const struct cell *c, struct arena *a,
-                       struct value *out, struct err *e)
-{
-    struct err why;
-    if (c->kind == 'b')
-        return not_text(p, f, e);
-    if (c->kind == 't' && codec_value(f->codec, c->data, a, out, &why))
-        return true;
-    if (c->kind == 't')
-        note_failure(p, f, &why);
-    *out = value_null();
-    if (c->kind == 'u')
-        codec_unavailable(f->codec, a, out);
-    else if (!f->codec->schema->optional)
-        codec_absent(f->codec, a, out);
-    return true;
-}
-
-static bool struct_value(struct plan *p, const struct field *fields, size_t n, const struct cell *cells,
-                         struct arena *a, struct value *out, struct err *e)
-{
-    struct value *items = arena_alloc(a, (n + 1) * sizeof *items);
-    *out = cells ? value_list(items, n) : value_null();
-    for (size_t i = 0; cells && i < n; i++)
-        if (!cell_value(p, &fields[i], &cells[fields[i].column], a, &items[i], e))
-            return false;
-    return true;
-}
-
-struct value order_value(const struct order *o, struct arena *a)
-{
-    if (!o)
-        return value_null();
-    struct value *v = arena_alloc(a, 3 * sizeof *v);
-    v[0] = value_string(slice_of(arena_printf(a, "%u:%llu", o->xid, (unsigned long long)o->lsn)));
-    v[1] = value_int(o->total);
-    v[2] = value_int(o->collection);
-    return value_list(v, 3);
-}
-
-bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out,
-                   struct err *e)
-{
-    return struct_value(p, p->key, p->n_key, cells, a, out, e);
-}
-
-bool plan_tree(struct plan *p, const struct event *ev, struct arena *a, struct value *out, struct err *e)
-{
-    struct source source = *ev->source;
-    source.schema = p->rel->schema;
-    source.table = p->rel->name;
-    char *op = arena_printf(a, "%c", ev->op);
-    struct value *v = arena_alloc(a, 8 * sizeof *v);
-    if (!struct_value(p, p->fields, p->n_fields, ev->before, a, &v[0], e) ||
-        !struct_value(p, p->fields, p->n_fields, ev->after, a, &v[1], e))
-        return false;
-    v[2] = source_value(&source, a);
-    v[3] = order_value(ev->order, a);
-    v[4] = value_string(slice_of(op));
-    v[5] = value_int(ev->ts_ns / 1000000);
-    v[6] = value_int(ev->ts_ns / 1000);
-    v[7] = value_int(ev->ts_ns);
-    *out = value_list(v, 8);
-    return true;
-}
-
-bool plan_tree_json(struct plan *p, const struct event *ev, struct arena *a, struct buf *b, struct err *e)
-{
-    struct value tree;
-    if (!plan_tree(p, ev, a, &tree, e))
-        return false;
-    buf_slice(b, p->value_head);
-    value_json(b, p->value_schema, &tree, &p->value_style);
-    if (p->value_style.schemas)
-        buf_char(b, '}');
-    return true;
-}
+/* ---- looking at it ---- */
 
 const struct schema *plan_key_schema(const struct plan *p)
 {

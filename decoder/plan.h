@@ -9,6 +9,8 @@
 
 #include "change.h"
 #include "codec.h"
+#include "column_rules.h"
+#include "name_adjust.h"
 #include "source.h"
 
 /* What all plans of a connector share; must outlive them. */
@@ -20,10 +22,15 @@ struct plan_settings {
 
 /* Which columns of a relation go where; arrays of relation->n_columns flags, or NULL for all. */
 struct plan_choice {
-    const char *topic;   /* schema names are made from it: <topic>.Envelope */
-    const bool *columns; /* false: not in the value */
-    const uint16_t *key; /* indexes in the key's order */
-    size_t n_key;        /* 0: null key */
+    const char *topic;                /* schema names are made from it: <topic>.Envelope */
+    const bool *columns;              /* false: not in the value */
+    const uint16_t *key;              /* indexes in the key's order */
+    size_t n_key;                     /* 0: null key, unless there is a key_field */
+    const char *key_field, *key_text; /* a field of the same text behind those of the key; NULL: none */
+    const struct column_rules *rules; /* NULL: none; must outlive the plan */
+    enum name_adjust schema_names, field_names;
+    bool strict; /* event.converting.failure.handling.mode=fail: a value of a NOT NULL column that cannot be
+                    converted fails its event */
 };
 
 /* The transaction block of an event. */
@@ -43,16 +50,21 @@ struct event {
 
 struct plan;
 
-/* ERR_DATA: a column's type oid is not in the registry. NULL on errors. The relation must outlive the plan.
+/* ERR_DATA: a column's type oid is not in the registry. ERR_CONFIG: two fields get one name. NULL on errors.
+ * The relation must outlive the plan.
  */
 struct plan *plan_new(const struct plan_settings *settings, const struct relation *rel,
                       const struct plan_choice *choice, struct err *e);
 void plan_free(struct plan *p);
 
 bool plan_has_key(const struct plan *p);
-/* False when a cell holds an enum label that the types did not have when the plan was made: enums grow
- * without a word in the stream, so the relation is to be described anew. cells may be NULL. */
+/* False when a cell holds an enum label that the types did not have when the plan was made, or another number
+ * of a composite's fields: types change without a word in the stream, so the relation is to be described
+ * anew. cells may be NULL. */
 bool plan_knows_labels(const struct plan *p, const struct cell *cells);
+/* True when no field of the value differs between the tuples, as java.util.Objects.equals would see the two
+ * structs: skip.messages.without.change. */
+bool plan_unchanged(struct plan *p, const struct cell *before, const struct cell *after);
 /* The key's bytes of a tuple, appended. */
 bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct err *e);
 /* The key struct as SimpleHeaderConverter writes it (no schema): for __debezium.newkey and .oldkey. */
@@ -63,9 +75,11 @@ bool plan_value(struct plan *p, const struct event *event, struct buf *value, st
 bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out,
                    struct err *e);
 bool plan_tree(struct plan *p, const struct event *event, struct arena *a, struct value *out, struct err *e);
-/* plan_tree, then JSON: what plan_value must give. */
+/* The trees and their schemas as JSON: what plan_value and plan_key must give. */
 bool plan_tree_json(struct plan *p, const struct event *event, struct arena *a, struct buf *value,
                     struct err *e);
+bool plan_key_tree_json(struct plan *p, const struct cell *cells, struct arena *a, struct buf *key,
+                        struct err *e);
 const struct schema *plan_key_schema(const struct plan *p); /* NULL: no key */
 const struct schema *plan_value_schema(const struct plan *p);
 

@@ -10,6 +10,7 @@
 struct topic {
     char *name;
     void *handle;
+    unsigned noted; /* the round of engine/activity.h that knows of it */
 };
 
 struct header {

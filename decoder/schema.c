@@ -97,3 +97,18 @@ const struct schema *schema_optional(const struct schema *s, bool optional, stru
     copy->optional = optional;
     return copy;
 }
+
+const struct schema *schema_params(const struct schema *s, const struct schema_param *params, size_t n,
+                                   struct arena *a)
+{
+    struct schema *copy = arena_alloc(a, sizeof *copy);
+    struct schema_param *all = arena_alloc(a, (s->n_params + n + 1) * sizeof *all);
+    *copy = *s;
+    if (s->n_params)
+        memcpy(all, s->params, s->n_params * sizeof *all);
+    if (n)
+        memcpy(all + s->n_params, params, n * sizeof *all);
+    copy->params = all;
+    copy->n_params = s->n_params + n;
+    return copy;
+}

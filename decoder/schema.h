@@ -61,4 +61,8 @@ void schema_json_as(struct buf *b, const struct schema *s, const char *field, co
 /* A copy in the arena whose optional flag is as given. */
 const struct schema *schema_optional(const struct schema *s, bool optional, struct arena *a);
 
+/* A copy in the arena with more parameters behind its own; `params` is copied, its texts are not. */
+const struct schema *schema_params(const struct schema *s, const struct schema_param *params, size_t n,
+                                   struct arena *a);
+
 #endif

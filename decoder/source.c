@@ -61,7 +61,7 @@ struct value source_value(const struct source *s, struct arena *a)
         text(s->table),
         s->tx_id < 0 ? value_null() : value_int(s->tx_id),
         value_int((int64_t)s->lsn),
-        value_null(),
+        s->xmin ? value_int(s->xmin) : value_null(),
         text(s->origin),
         s->origin ? value_int((int64_t)s->origin_lsn) : value_null(),
     };
@@ -124,11 +124,20 @@ static bool same_origin(const struct source *a, const struct source *b)
 
 static void write_origin(struct buf *b, const struct source *s)
 {
-    if (!s->origin) {
+    if (!s->origin && !s->xmin) {
         BUF_LIT(b, ",\"xmin\":null,\"origin\":null,\"origin_lsn\":null}");
         return;
     }
-    BUF_LIT(b, ",\"xmin\":null,\"origin\":");
+    BUF_LIT(b, ",\"xmin\":");
+    if (s->xmin)
+        buf_i64(b, s->xmin);
+    else
+        BUF_LIT(b, "null");
+    BUF_LIT(b, ",\"origin\":");
+    if (!s->origin) {
+        BUF_LIT(b, "null,\"origin_lsn\":null}");
+        return;
+    }
     json_string(b, slice_of(s->origin));
     BUF_LIT(b, ",\"origin_lsn\":");
     buf_u64(b, s->origin_lsn);

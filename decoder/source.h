@@ -19,6 +19,7 @@ struct source {
     const char *schema, *table;
     const char *origin; /* NULL: local */
     lsn_t origin_lsn;
+    int64_t xmin; /* catalog_xmin of the slot; 0: not looked up */
 };
 
 extern const struct schema source_schema;

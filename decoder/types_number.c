@@ -128,7 +128,8 @@ static bool int_preset(const struct codec *c, struct slice literal, struct arena
     return true;
 }
 
-/* ---- vectors of the catalogue: arrays by their schema, but pgjdbc finds no item in their text ---- */
+/* ---- vectors of the catalogue: arrays by their schema, but pgjdbc finds no item in their text;
+ * walwire.arrays.all does ---- */
 
 static const struct schema required_int16 = {.type = SCHEMA_INT16}, required_int64 = {.type = SCHEMA_INT64};
 
@@ -144,10 +145,30 @@ static bool oidvector_shape(struct codec *c, struct schema *s, struct arena *a)
     return true;
 }
 
+/* Cuts one number and the space behind it from the front. */
+static bool vector_cut(struct slice *text, struct value *out)
+{
+    size_t sign = text->ptr[0] == '-', n = sign;
+    int64_t number = 0;
+    for (; n < text->len && n < sign + 10 && text->ptr[n] >= '0' && text->ptr[n] <= '9'; n++)
+        number = 10 * number + (text->ptr[n] - '0');
+    if (n == sign || (n < text->len && text->ptr[n] != ' '))
+        return false;
+    *out = value_int(sign ? -number : number);
+    *text = slice_cut(*text, n + 1, text->len);
+    return true;
+}
+
 static bool vector_value(const struct codec *c, struct slice text, struct arena *a, struct value *out,
                          struct err *e)
 {
-    *out = value_list(NULL, 0);
+    size_t n = 0;
+    struct value *items = arena_alloc(a, (text.len / 2 + 1) * sizeof *items);
+    bool any = text.len > 0;
+    while (c->modes->better.all_arrays && text.len)
+        if (!vector_cut(&text, &items[n++]))
+            return bad_text(c, e);
+    *out = any || c->modes->better.all_arrays ? value_list(items, n) : value_null();
     return true;
 }
 

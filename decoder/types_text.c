@@ -1,10 +1,9 @@
 /* types_text.c - strings, bytes, bit strings, and everything that Debezium hands on as PostgreSQL's text.
  *
- * Surprises that are Debezium's: a `name` has no value unless unknown types are included; int2vector and
- * oidvector are always empty arrays; bit strings are little-endian bytes without trailing zeros, whatever
- * their length; hstore's keys come in the order of Java's HashMap; an unchanged bytea becomes null in the
- * base64 modes. Source: io.debezium.connector.postgresql.PostgresValueConverter,
- * io.debezium.jdbc.JdbcValueConverters. */
+ * Surprises that are Debezium's: a `name` has no value unless unknown types are included or walwire.names is
+ * set; bit strings are little-endian bytes without trailing zeros, whatever their length; hstore's keys come
+ * in the order of Java's HashMap; an unchanged bytea becomes null in the base64 modes. Source:
+ * io.debezium.connector.postgresql.PostgresValueConverter, io.debezium.jdbc.JdbcValueConverters. */
 #include "codec.h"
 #include "hex.h"
 #include "java_map.h"
@@ -12,8 +11,6 @@
 
 static const struct schema optional_string = {.type = SCHEMA_STRING, .optional = true};
 static const struct schema required_string = {.type = SCHEMA_STRING};
-static const struct schema required_int16 = {.type = SCHEMA_INT16};
-static const struct schema required_int64 = {.type = SCHEMA_INT64};
 
 /* Semantic names of strings; all version 1. */
 static const struct {
@@ -60,7 +57,8 @@ static bool string_preset(const struct codec *c, struct slice literal, struct ar
 static bool name_value(const struct codec *c, struct slice text, struct arena *a, struct value *out,
                        struct err *e)
 {
-    *out = c->modes->include_unknown || c->modes->snapshot ? value_string(text) : value_null();
+    bool read = c->modes->include_unknown || c->modes->snapshot || c->modes->better.names;
+    *out = read ? value_string(text) : value_null();
     return true;
 }
 
@@ -323,12 +321,12 @@ static struct slice hstore_json(const struct hstore_pair *pairs, const struct ja
         const struct hstore_pair *p = &pairs[order[i].index];
         if (i)
             buf_char(&b, ',');
-        json_string(&b, p->key);
+        json_text(&b, p->key);
         buf_char(&b, ':');
         if (p->null)
             BUF_LIT(&b, "null");
         else
-            json_string(&b, p->value);
+            json_text(&b, p->value);
     }
     buf_char(&b, '}');
     return arena_take(a, &b);
@@ -385,20 +383,6 @@ static void hstore_unavailable(const struct codec *c, struct arena *a, struct va
                                           : value_string(hstore_json(&pair, &only, 1, a));
 }
 
-static bool vector_shape(struct codec *c, struct schema *s, struct arena *a)
-{
-    s->type = SCHEMA_ARRAY;
-    s->item = c->rule->name[0] == 'i' ? &required_int16 : &required_int64;
-    return true;
-}
-
-static bool vector_value(const struct codec *c, struct slice text, struct arena *a, struct value *out,
-                         struct err *e)
-{
-    *out = value_list(NULL, 0);
-    return true;
-}
-
 static bool enum_shape(struct codec *c, struct schema *s, struct arena *a)
 {
     struct buf b = BUF_EMPTY;
@@ -415,6 +399,14 @@ static bool enum_shape(struct codec *c, struct schema *s, struct arena *a)
     s->params = allowed;
     s->n_params = 1;
     return true;
+}
+
+static bool enum_knows(const struct codec *c, struct slice text)
+{
+    for (size_t i = 0; i < c->type->n_labels; i++)
+        if (slice_is(text, c->type->labels[i]))
+            return true;
+    return false;
 }
 
 #define STRING(type)                                                                                         \
@@ -472,8 +464,6 @@ const struct type_rule type_rules_text[] = {
      .value = hstore_value,
      .absent = hstore_absent,
      .unavailable = hstore_unavailable},
-    {.name = "int2vector", .shape = vector_shape, .value = vector_value},
-    {.name = "oidvector", .shape = vector_shape, .value = vector_value},
     {0},
 };
 
@@ -483,6 +473,15 @@ const struct type_rule type_rule_enum = {
     .value = string_value,
     .write = string_write,
     .preset = string_preset,
+    .knows = enum_knows,
+};
+
+/* What Debezium leaves out: PostgreSQL's text. */
+const struct type_rule type_rule_other = {
+    .name = "other",
+    .shape = string_shape,
+    .value = string_value,
+    .write = string_write,
 };
 
 const struct type_rule type_rule_unknown = {

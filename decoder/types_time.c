@@ -2,8 +2,10 @@
  *
  * Surprising, and all of it Debezium's: infinity is a number by type and mode; microseconds of a timestamp
  * beyond Java's long stop at its limit and then wrap; 24:00:00 is 00:00:00Z as ISO text, but 24:00:00Z as a
- * timetz. Dates are as in streaming; in snapshots Debezium takes them through java.sql.Date, which loses the
- * era and all before 1582. */
+ * timetz. In snapshots and in arrays a date goes through java.sql.Date, which loses the era;
+ * in arrays a timestamp goes through java.util's calendar, which is Julian before 1582-10-15. Not so with
+ * walwire.calendar.
+ */
 #include "codec.h"
 
 #include "moment.h"
@@ -114,11 +116,22 @@ static bool date_days(const struct codec *c, int64_t days, struct shown *out)
     return show_number(out, (int32_t)(uint32_t)(uint64_t)days);
 }
 
+/* Infinities are those of pgjdbc: the day of 292278994-08-16, and of 292269055-12-02 BC without its era. */
+static bool date_of_sql(const struct codec *c, const struct moment *m, struct shown *out)
+{
+    int64_t days;
+    if (m->infinity)
+        return date_days(c, m->infinity > 0 ? INT64_C(106751991166) : INT64_C(106748361128), out);
+    return moment_sql_date(m->days, &days) && date_days(c, days, out);
+}
+
 static bool date_show(const struct codec *c, struct slice text, struct shown *out, struct err *e)
 {
     struct moment m;
     if (!moment_parse(text, MOMENT_DATE, &m))
         return bad_text(c, e);
+    if ((c->modes->snapshot || c->nested) && !c->modes->better.calendar)
+        return date_of_sql(c, &m, out) || bad_text(c, e);
     if (m.infinity)
         return date_days(c, m.infinity > 0 ? INT64_C(2146033979) : INT64_C(-2147472691), out);
     return date_days(c, m.days, out);
@@ -369,6 +382,8 @@ static bool timestamp_show(const struct codec *c, struct slice text, struct show
         return bad_text(c, e);
     if (m.infinity)
         return infinity_show(c, m.infinity > 0, out);
+    if (c->nested && !c->modes->better.calendar)
+        m.days = moment_julian(m.days);
     return timestamp_finite(c, &m, out) || bad_text(c, e);
 }
 
@@ -438,6 +453,9 @@ static bool timestamptz_show(const struct codec *c, struct slice text, struct sh
         return bad_text(c, e);
     if (m.infinity)
         return show_text(out, m.infinity > 0 ? "infinity" : "-infinity");
+    moment_utc(&m);
+    if (c->nested && !c->modes->better.calendar && !moment_sql_date(m.days, &m.days))
+        return bad_text(c, e);
     return timestamptz_finite(c, &m, out);
 }
 

@@ -31,6 +31,21 @@ static void bytes_json(struct buf *b, const struct schema *s, const struct value
         json_base64(b, v->bytes);
 }
 
+/* A string that was cut in Java may end in half of a surrogate pair, which UTF-8 cannot hold: it is written
+ * as an escape. */
+static void string_json(struct buf *b, struct slice s)
+{
+    const unsigned char *last = (const unsigned char *)s.ptr + s.len - 3;
+    if (s.len < 3 || last[0] != 0xED || last[1] < 0xA0) {
+        json_string(b, s);
+        return;
+    }
+    unsigned unit = 0xD000u | (last[1] & 63u) << 6 | (last[2] & 63u);
+    buf_char(b, '"');
+    json_escaped(b, slice_cut(s, 0, s.len - 3));
+    buf_printf(b, "\\u%X\"", unit);
+}
+
 static void array_json(struct buf *b, const struct schema *s, const struct value *v,
                        const struct json_style *style)
 {
@@ -122,7 +137,7 @@ void value_json(struct buf *b, const struct schema *s, const struct value *v, co
             json_double(b, v->real);
         break;
     case VALUE_STRING:
-        json_string(b, v->bytes);
+        string_json(b, v->bytes);
         break;
     case VALUE_BYTES:
         bytes_json(b, s, v, style);

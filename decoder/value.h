@@ -45,6 +45,10 @@ struct json_style {
  * Source: JsonConverter.convertToJson. */
 void value_json(struct buf *b, const struct schema *s, const struct value *v, const struct json_style *style);
 
+/* Appends a value as it stands in a header's text, a null as the field's default where there is one. Source:
+ * org.apache.kafka.connect.data.Values.convertToString. */
+void value_text(struct buf *b, const struct schema *s, const struct value *v);
+
 static inline struct value value_null(void)
 {
     return (struct value){.kind = VALUE_NULL};

@@ -65,21 +65,18 @@ static void read_fields(const PGresult *res, int row, struct type *t, struct are
     t->n_fields = n;
 }
 
-bool catalog_await(PGconn *conn, uint32_t xid, struct err *e)
+bool catalog_await(PGconn *conn, const char *xids, struct err *e)
 {
     enum { TRIES = 200, PAUSE_US = 5000 };
-    char text[16];
-    const char *params[] = {text};
-    snprintf(text, sizeof text, "%u", xid);
-    for (int i = 0; i < TRIES; i++) {
-        PGresult *res = pg_query(conn, e, SQL_TRANSACTION_RUNNING, 1, params);
+    bool running = true;
+    for (int i = 0; running && i < TRIES; i++) {
+        PGresult *res = pg_query(conn, e, SQL_TRANSACTION_RUNNING, 1, &xids);
         if (!res)
-            return err_prefix(e, "asking for transaction %u", xid);
-        bool running = PQntuples(res) > 0;
+            return err_prefix(e, "asking whether transactions %.40s have ended", xids);
+        running = PQntuples(res) > 0;
         PQclear(res);
-        if (!running)
-            break;
-        usleep(PAUSE_US);
+        if (running)
+            usleep(PAUSE_US);
     }
     return true;
 }

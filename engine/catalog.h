@@ -19,9 +19,10 @@ struct catalog_ahead *catalog_ahead_read(PGconn *conn, const uint32_t *oids, siz
 bool catalog_ahead_has(const struct catalog_ahead *a, uint32_t oid); /* false for NULL */
 void catalog_ahead_free(struct catalog_ahead *a);
 
-/* Waits until what a transaction did can be seen here: the stream may have it first. A second at most, which
- * a synchronous standby that is away can take from it. */
-bool catalog_await(PGconn *conn, uint32_t xid, struct err *e);
+/* Waits until what transactions did can be seen here: the stream may have it first. `xids` is an array's
+ * text,
+ * "{700,701}". A second at most, which a synchronous standby that is away can take from it. */
+bool catalog_await(PGconn *conn, const char *xids, struct err *e);
 
 /* Fills in what the RELATION message does not carry: NOT NULL, defaults, comments, key; refreshes the
  * user-defined types of its columns. A relation that the catalogue no longer has keeps the message's shape,

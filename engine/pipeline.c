@@ -203,8 +203,6 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
 
 bool pipeline_describe(struct pipeline *p, struct relation *rel, struct err *e)
 {
-    if (p->source.tx_id > 0 && !catalog_await(p->conn, (uint32_t)p->source.tx_id, e))
-        return false;
     return catalog_describe(p->conn, rel, p->ahead, p->types, e) && capture_make(&p->capture, rel, e);
 }
 

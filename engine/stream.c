@@ -322,17 +322,31 @@ static uint32_t relation_oid(struct slice frame)
     return read_u32(&r);
 }
 
+/* 0: the frame begins no transaction. */
+static uint32_t begun_xid(struct slice frame)
+{
+    enum { XID_AT = PLUGIN_AT + 1 + 8 + 8 };
+    if (frame.len < XID_AT + 4 || frame.ptr[0] != 'w' || frame.ptr[PLUGIN_AT] != 'B')
+        return 0;
+    struct reader r = reader_of((struct slice){frame.ptr + XID_AT, 4});
+    return read_u32(&r);
+}
+
 /* A RELATION message is described from the catalogue. When the batch has more of them, all are asked for at
  * once: a start with thousands of tables would wait for as many answers. They are of now, as one would be,
- * and forgotten with the batch. */
+ * but not of before the batch's transactions, and forgotten with the batch. */
 static bool read_ahead(struct pipeline *p, const struct batch *b, size_t at, struct slice frame,
                        struct err *e)
 {
     if (!is_relation(frame) || catalog_ahead_has(p->ahead, relation_oid(frame)))
         return true;
     size_t n = 0, cap = 16;
-    uint32_t *oids = xmalloc(cap * sizeof *oids);
+    uint32_t *oids = xmalloc(cap * sizeof *oids), xid;
+    struct buf xids = BUF_EMPTY;
+    buf_printf(&xids, "{%u", (unsigned)p->counter.xid);
     do {
+        if ((xid = begun_xid(frame)))
+            buf_printf(&xids, ",%u", xid);
         if (!is_relation(frame))
             continue;
         if (n == cap)
@@ -340,8 +354,10 @@ static bool read_ahead(struct pipeline *p, const struct batch *b, size_t at, str
         oids[n++] = relation_oid(frame);
     } while (batch_next(b, &at, &frame));
     catalog_ahead_free(p->ahead);
-    p->ahead = catalog_ahead_read(p->conn, oids, n, e);
+    buf_char(&xids, '}');
+    p->ahead = catalog_await(p->conn, xids.ptr, e) ? catalog_ahead_read(p->conn, oids, n, e) : NULL;
     free(oids);
+    buf_free(&xids);
     return p->ahead || err_prefix(e, "describing %zu tables", n);
 }
 

@@ -70,4 +70,41 @@ START_TEST(parts_that_may_be_missing)
 }
 END_TEST
 
-SUITE_MAIN("moment", days_and_dates_go_together, offsets_move_to_utc, fractions, parts_that_may_be_missing)
+static int64_t day_of(const char *text)
+{
+    struct moment m;
+    ck_assert_msg(moment_parse(slice_of(text), MOMENT_DATE, &m), "%s", text);
+    return m.days;
+}
+
+START_TEST(days_of_sql_lose_their_era)
+{
+    static const char *const cases[][2] = {
+        {"2024-02-29", "2024-02-29"},    {"0001-01-01", "0001-01-01"}, {"0044-03-15 BC", "0044-03-15"},
+        {"4713-02-28 BC", "4713-02-28"}, {"1582-10-04", "1582-10-04"}, {"1582-10-05", "1582-10-15"},
+        {"1582-10-14", "1582-10-24"},    {"1582-10-15", "1582-10-15"},
+    };
+    int64_t day;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert(moment_sql_date(day_of(cases[i][0]), &day));
+        ck_assert_int_eq(day, day_of(cases[i][1]));
+    }
+    ck_assert(!moment_sql_date(day_of("0005-02-29 BC"), &day));
+}
+END_TEST
+
+START_TEST(days_of_the_julian_calendar)
+{
+    static const char *const cases[][2] = {
+        {"1582-10-15", "1582-10-15"},       {"1582-10-14", "1582-10-24"},
+        {"1582-10-04", "1582-10-14"},       {"1000-02-28", "1000-03-05"},
+        {"0004-02-29", "0004-02-27"},       {"0001-01-01", "0001-12-30 BC"},
+        {"0044-03-15 BC", "0044-03-13 BC"}, {"4713-01-01 BC", "4714-11-24 BC"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ck_assert_int_eq(moment_julian(day_of(cases[i][0])), day_of(cases[i][1]));
+}
+END_TEST
+
+SUITE_MAIN("moment", days_of_sql_lose_their_era, days_of_the_julian_calendar, days_and_dates_go_together,
+           offsets_move_to_utc, fractions, parts_that_may_be_missing)

@@ -231,6 +231,155 @@ START_TEST(a_value_that_cannot_be_converted_is_null_and_counted)
 }
 END_TEST
 
+/* Debezium cannot write a required field without a value, and neither a key. */
+START_TEST(a_required_value_that_cannot_be_converted_fails_its_event)
+{
+    open_plan(false, true);
+    struct cell row[8];
+    memcpy(row, full_row, sizeof row);
+    row[4] = (struct cell)T("no time");
+    struct event event = {.op = OP_INSERT, .after = row, .source = &source};
+    struct buf b = BUF_EMPTY;
+    ck_assert(!plan_value(plan, &event, &b, &e));
+    ck_assert_int_eq(e.kind, ERR_DATA);
+    ck_assert_ptr_nonnull(strstr(e.text, "shop.orders column at"));
+    row[0] = (struct cell)T("no number");
+    ck_assert(!plan_key(plan, row, &b, &e));
+    ck_assert_int_eq(e.kind, ERR_DATA);
+    buf_free(&b);
+    close_plan();
+}
+END_TEST
+
+START_TEST(a_failed_event_is_not_counted)
+{
+    open_plan(false, true);
+    struct envelope_rules rules = {.tombstones = true};
+    struct envelope *env = envelope_new(&rules);
+    struct cell row[8];
+    memcpy(row, full_row, sizeof row);
+    row[4] = (struct cell)T("no time");
+    int64_t collection = 4;
+    struct order_counter counter = {555, 9, &collection};
+    const struct change change = {.op = OP_INSERT, .relation = rel, .after = row};
+    const struct envelope_record *records;
+    ck_assert_int_eq(envelope_make(env, plan, &change, &source, &counter, 0, &records, &e), -1);
+    ck_assert(counter.total == 9 && collection == 4);
+    envelope_free(env);
+    close_plan();
+}
+END_TEST
+
+/* ---- rules of columns, adjusted names ---- */
+
+static void plan_again(const struct plan_choice *choice)
+{
+    plan_free(plan);
+    plan = plan_new(&settings, rel, choice, &e);
+    ck_assert_msg(plan != NULL, "%s", e.text);
+}
+
+START_TEST(a_rule_changes_the_value_in_all_its_places_and_not_the_key)
+{
+    static const uint16_t key[] = {1};
+    open_plan(false, true);
+    struct props *options = props_new();
+    props_set(options, "column.mask.with.2.chars", "shop.orders.note");
+    props_set(options, "column.truncate.to.3.chars", "shop.orders.doc");
+    struct column_rules *rules = column_rules_new(options, &e);
+    plan_again(&(struct plan_choice){.topic = "p.shop.orders", .key = key, .n_key = 1, .rules = rules});
+    struct cell row[8];
+    memcpy(row, full_row, sizeof row);
+    row[7] = (struct cell){'u', {0}};
+    struct event event = {.op = OP_UPDATE, .before = key_row, .after = row, .source = &source};
+    char *text = both_ways(&event);
+    ck_assert_ptr_nonnull(strstr(text, "\"before\":{\"id\":7,\"note\":\"**\",")); /* an absent one */
+    ck_assert_ptr_nonnull(strstr(text, "\"after\":{\"id\":7,\"note\":\"**\","));
+    ck_assert_ptr_nonnull(strstr(text, "\"doc\":\"__d\"")); /* the placeholder is cut too */
+    free(text);
+    struct buf b = BUF_EMPTY;
+    ck_assert(plan_key(plan, full_row, &b, &e));
+    ck_assert_str_eq(b.ptr, "{\"note\":\"a \\\"b\\\"\\n\"}");
+    buf_free(&b);
+    close_plan();
+    column_rules_free(rules);
+    props_free(options);
+}
+END_TEST
+
+START_TEST(names_are_adjusted_in_key_value_and_schemas)
+{
+    static const uint16_t key[] = {0, 1};
+    open_plan(true, true);
+    rel->columns[0].name = "order-id";
+    rel->columns[1].name = "order_id";
+    plan_again(&(struct plan_choice){.topic = "p-q.shop.orders",
+                                     .key = key,
+                                     .n_key = 2,
+                                     .schema_names = NAME_ADJUST_AVRO,
+                                     .field_names = NAME_ADJUST_AVRO_UNICODE});
+    struct event event = {.op = OP_INSERT, .after = full_row, .source = &source};
+    char *text = both_ways(&event);
+    ck_assert_ptr_nonnull(strstr(text, "\"after\":{\"order_u002did\":7,\"order_u005fid\":"));
+    ck_assert_ptr_nonnull(strstr(text, "\"name\":\"p_q.shop.orders.Value\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"name\":\"p_q.shop.orders.Envelope\""));
+    free(text);
+    struct plan_choice clash = {.topic = "t", .key = key, .n_key = 1, .field_names = NAME_ADJUST_AVRO};
+    ck_assert_ptr_null(plan_new(&settings, rel, &clash, &e));
+    ck_assert_int_eq(e.kind, ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(e.text, "both the field order_id"));
+    close_plan();
+}
+END_TEST
+
+/* Debezium does not ask the catalogue for columns that it leaves out. */
+START_TEST(a_key_that_is_not_in_the_value_is_optional_in_the_stream)
+{
+    static const uint16_t key[] = {0};
+    static const bool columns[8] = {false, true};
+    open_plan(true, true);
+    plan_again(&(struct plan_choice){.topic = "t", .columns = columns, .key = key, .n_key = 1});
+    struct buf b = BUF_EMPTY;
+    ck_assert(plan_key(plan, full_row, &b, &e));
+    ck_assert_ptr_nonnull(strstr(b.ptr, "[{\"type\":\"int32\",\"optional\":true,\"field\":\"id\"}]"));
+    buf_free(&b);
+    close_plan();
+}
+END_TEST
+
+/* skip.messages.without.change */
+START_TEST(an_update_is_unchanged_when_no_written_value_differs)
+{
+    static const bool columns[8] = {true, true, false, true, true, true, true, true};
+    open_plan(false, true);
+    plan_again(&(struct plan_choice){.topic = "t", .columns = columns});
+    struct cell row[8];
+    memcpy(row, full_row, sizeof row);
+    ck_assert(plan_unchanged(plan, full_row, row));
+    row[2] = (struct cell)T("f");
+    ck_assert_msg(plan_unchanged(plan, full_row, row), "this column is not written");
+    row[3] = (struct cell)T("12.5000");
+    ck_assert_msg(plan_unchanged(plan, full_row, row), "the same number");
+    row[1] = (struct cell){'n', {0}};
+    ck_assert_msg(!plan_unchanged(plan, full_row, row), "a null is no text");
+    row[1] = (struct cell)T("none");
+    struct cell before[8];
+    memcpy(before, row, sizeof before);
+    before[1] = (struct cell){'n', {0}};
+    ck_assert_msg(!plan_unchanged(plan, before, row),
+                  "a null is not the default, though it may be written so");
+    struct envelope_rules rules = {.skip_unchanged = true};
+    struct envelope *env = envelope_new(&rules);
+    const struct change same = {.op = OP_UPDATE, .relation = rel, .before = full_row, .after = full_row};
+    const struct change unknown = {.op = OP_UPDATE, .relation = rel, .after = full_row};
+    const struct envelope_record *records;
+    ck_assert_int_eq(envelope_make(env, plan, &same, &source, NULL, 0, &records, &e), 0);
+    ck_assert_int_eq(envelope_make(env, plan, &unknown, &source, NULL, 0, &records, &e), 1);
+    envelope_free(env);
+    close_plan();
+}
+END_TEST
+
 START_TEST(a_binary_value_is_refused)
 {
     open_plan(false, true);
@@ -345,5 +494,10 @@ SUITE_MAIN("plan", an_insert_is_debeziums_envelope, a_key_only_old_row_gets_defa
            nulls_stay_null_when_the_converter_is_told_so, snapshot_rows_carry_their_marker,
            an_unchanged_toast_value_becomes_the_placeholder, with_schemas_every_record_carries_its_schema,
            a_value_that_cannot_be_converted_is_null_and_counted, a_binary_value_is_refused,
-           a_delete_is_followed_by_its_tombstone, an_update_of_the_key_is_delete_tombstone_create,
-           an_update_with_the_same_key_is_one_event, a_truncate_has_no_key)
+           a_required_value_that_cannot_be_converted_fails_its_event, a_failed_event_is_not_counted,
+           a_rule_changes_the_value_in_all_its_places_and_not_the_key,
+           names_are_adjusted_in_key_value_and_schemas,
+           a_key_that_is_not_in_the_value_is_optional_in_the_stream,
+           an_update_is_unchanged_when_no_written_value_differs, a_delete_is_followed_by_its_tombstone,
+           an_update_of_the_key_is_delete_tombstone_create, an_update_with_the_same_key_is_one_event,
+           a_truncate_has_no_key)

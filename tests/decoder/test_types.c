@@ -17,11 +17,33 @@ START_TEST(types_are_copied_and_replaced)
     ck_assert_str_eq(found->name, "mood");
     ck_assert_str_eq(found->schema, "public");
     ck_assert_str_eq(found->labels[0], "sad");
+    types_set(t, found);
+    ck_assert_ptr_eq(types_find(t, 5), found); /* the same again is no change */
     types_set(t, &(struct type){.oid = 5, .schema = "s", .name = "other", .kind = 'b'});
+    ck_assert_str_eq(found->labels[0], "sad"); /* a plan may still use it */
     ck_assert_str_eq(types_find(t, 5)->name, "other");
     ck_assert_uint_eq(types_find(t, 5)->n_labels, 0);
     types_free(t);
     types_free(NULL);
+}
+END_TEST
+
+/* An array of an enum is told with the labels that were found first. */
+START_TEST(the_first_of_a_name_is_kept)
+{
+    const char *labels[] = {"sad", "glad"};
+    struct types *t = types_new();
+    for (size_t n = 1; n <= 2; n++)
+        types_set(t,
+                  &(struct type){
+                      .oid = 5, .schema = "s", .name = "mood", .kind = 'e', .labels = labels, .n_labels = n});
+    ck_assert_uint_eq(types_find(t, 5)->n_labels, 2);
+    ck_assert_uint_eq(types_first(t, 5)->n_labels, 1);
+    types_set(t, &(struct type){
+                     .oid = 5, .schema = "s", .name = "other", .kind = 'e', .labels = labels, .n_labels = 2});
+    ck_assert_uint_eq(types_first(t, 5)->n_labels, 2);
+    ck_assert_ptr_null(types_first(t, 6));
+    types_free(t);
 }
 END_TEST
 
@@ -66,5 +88,5 @@ START_TEST(unknown_types_and_rings_of_domains_have_no_root)
 }
 END_TEST
 
-SUITE_MAIN("types", types_are_copied_and_replaced, domains_are_followed,
+SUITE_MAIN("types", the_first_of_a_name_is_kept, types_are_copied_and_replaced, domains_are_followed,
            unknown_types_and_rings_of_domains_have_no_root)

@@ -91,10 +91,17 @@ END_TEST
 START_TEST(arrays_that_lose_their_value)
 {
     static const char *const cases[][2] = {
-        {"mood[]", "{ok,NULL}"},         {"isbn[]", "{NULL}"}, {"tsvector[]", "{'a',NULL}"},
-        {"ltree[]", "{a.b,NULL}"},       {"bit[]", "{1,0}"},   {"box[]", "{(3,4),(1,2);(7,8),(5,6)}"},
-        {"path[]", "{\"[(1,2)]\"}"},     {"line[]", "{NULL}"}, {"int2vector[]", "{\"1 2\"}"},
+        {"mood[]", "{ok,NULL}"},
+        {"isbn[]", "{NULL}"},
+        {"tsvector[]", "{'a',NULL}"},
+        {"ltree[]", "{a.b,NULL}"},
+        {"bit[]", "{1,0}"},
+        {"box[]", "{(3,4),(1,2);(7,8),(5,6)}"},
+        {"path[]", "{\"[(1,2)]\"}"},
+        {"line[]", "{NULL}"},
+        {"int2vector[]", "{\"1 2\"}"},
         {"circle[]", "{\"<(1,2),3>\"}"},
+        {"timetz[]", "{{12:00:00+00}}"},
     };
     struct sample *s = sample_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -82,5 +82,57 @@ START_TEST(a_value_of_the_wrong_kind_is_null)
 }
 END_TEST
 
-SUITE_MAIN("value", plain_values, lists_maps_and_structs, a_null_becomes_the_default_if_told_so,
-           only_decimals_become_numbers, a_value_of_the_wrong_kind_is_null)
+static const char *text_of(const struct schema *s, struct value v)
+{
+    static struct buf b = BUF_EMPTY;
+    buf_reset(&b);
+    value_text(&b, s, &v);
+    buf_char(&b, 0);
+    return b.ptr;
+}
+
+/* A header's text is Connect's own notation: what looks like JSON is not. */
+START_TEST(texts_of_headers)
+{
+    static const struct value preset = {.kind = VALUE_INT, .integer = 42};
+    struct schema_field fields[] = {{"q\"", &string},
+                                    {"n", &(struct schema){.type = SCHEMA_INT32, .preset = &preset}},
+                                    {"x", &maybe_int}};
+    struct value items[] = {value_string(SLICE("a\"\\\n")), value_null(), value_null()};
+    ck_assert_str_eq(text_of(&(struct schema){.type = SCHEMA_STRUCT, .fields = fields, .n_fields = 3},
+                             value_list(items, 3)),
+                     "{\"q\\\"\":\"a\\\"\\\\\n\",\"n\":42,\"x\":null}");
+    struct value numbers[] = {value_int(1), value_int(2)};
+    ck_assert_str_eq(text_of(&(struct schema){.type = SCHEMA_ARRAY, .item = &int16}, value_list(numbers, 2)),
+                     "[1,2]");
+    ck_assert_str_eq(text_of(&real, value_real(1e10)), "1.0E10");
+    ck_assert_str_eq(text_of(&real, value_real(-__builtin_inf())), "-Infinity");
+    struct schema_param scale = {"scale", "2"};
+    struct schema decimal = {.type = SCHEMA_BYTES,
+                             .name = "org.apache.kafka.connect.data.Decimal",
+                             .params = &scale,
+                             .n_params = 1};
+    ck_assert_str_eq(text_of(&decimal, value_bytes(SLICE("\xFF\x1F"))), "-2.25");
+    ck_assert_str_eq(text_of(&(struct schema){.type = SCHEMA_BYTES}, value_bytes(SLICE("\xFF"))), "\"/w==\"");
+    ck_assert_str_eq(text_of(&string, value_list(numbers, 2)), "null");
+}
+END_TEST
+
+START_TEST(texts_of_dates_in_headers)
+{
+    static const struct schema date = {.type = SCHEMA_INT32, .name = "org.apache.kafka.connect.data.Date"},
+                               time = {.type = SCHEMA_INT32, .name = "org.apache.kafka.connect.data.Time"},
+                               timestamp = {.type = SCHEMA_INT64,
+                                            .name = "org.apache.kafka.connect.data.Timestamp"};
+    ck_assert_str_eq(text_of(&date, value_int(19782)), "2024-02-29");
+    ck_assert_str_eq(text_of(&date, value_int(-1)), "00:00:00.000Z");
+    ck_assert_str_eq(text_of(&date, value_int(2932897)), "10000-01-01");
+    ck_assert_str_eq(text_of(&time, value_int(45296500)), "12:34:56.500Z");
+    ck_assert_str_eq(text_of(&timestamp, value_int(-1000)), "23:59:59.000Z");
+    ck_assert_str_eq(text_of(&timestamp, value_int(1714979289123)), "2024-05-06T07:08:09.123Z");
+}
+END_TEST
+
+SUITE_MAIN("value", texts_of_headers, texts_of_dates_in_headers, plain_values, lists_maps_and_structs,
+           a_null_becomes_the_default_if_told_so, only_decimals_become_numbers,
+           a_value_of_the_wrong_kind_is_null)

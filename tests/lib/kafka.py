@@ -110,6 +110,18 @@ class Kafka:
             raise RuntimeError(f"kcat: {done.stderr.decode(errors='replace').strip()}")
         return {int(p): int(end) for p, end in re.findall(rb"\[(\d+)\] offset (\d+)", done.stdout)}
 
+    def all_ends(self, wanted):
+        """Of the topics whose name wanted() wants: the sum of their partitions' ends, which without compaction and
+        transactions is how many records each got."""
+        ask = [arg for t, n in self.topics().items() if wanted(t) for p in range(n) for arg in ("-t", f"{t}:{p}:-1")]
+        done = self._kcat("-Q", *ask) if ask else None
+        if done and done.returncode:
+            raise RuntimeError(f"kcat: {done.stderr.decode(errors='replace').strip()}")
+        ends = {}
+        for topic, end in re.findall(r"^(\S+) \[\d+\] offset (\d+)", done.stdout.decode() if done else "", re.M):
+            ends[topic] = ends.get(topic, 0) + int(end)
+        return ends
+
     def consume(self, topic, committed=True):
         """All that a topic holds now, in partition and offset order: dicts of key, value (texts or None), headers (list of
         pairs), partition, offset, ts. A topic that does not exist holds nothing. It ends under a steady writer too."""

@@ -149,7 +149,8 @@ def test_slot_in_use(ctx):
     engine = ctx.walwire(first)
     engine.wait_streaming(first, ctx.postgres)
     slot = first["config"]["slot.name"]
-    second = spec_of(ctx, db, **{"slot.name": slot, "publication.name": first["config"]["publication.name"]})
+    second = spec_of(ctx, db, **{"slot.name": slot, "publication.name": first["config"]["publication.name"],
+                               "slot.max.retries": "0"})
     pid = ctx.postgres.psql(f"select active_pid from pg_replication_slots where slot_name = '{slot}'")
     fails(engine, second, f"slot {slot} is in use by process {pid}", "slot.name")
     nothing_written(ctx, second)
