@@ -5,10 +5,12 @@
 BUILD  ?= build
 PREFIX ?= /usr/local
 TESTS  ?=
+CASES  ?=
+VERSIONS ?=
 BENCH  ?=
 FUZZ_SECONDS ?= 30
 
-.PHONY: all demo test check unit lint format fuzz bench bench-quick asan tsan install clean help
+.PHONY: all demo test check unit lint format fuzz takeover bench bench-quick compat versions asan tsan install clean help
 
 all:
 	@tools/install build
@@ -44,6 +46,11 @@ fuzz:
 	@tools/install test
 	@tools/fuzz $(FUZZ_SECONDS)
 
+takeover:
+	@tools/install test
+	@$(MAKE) --no-print-directory all
+	@tests/compat/takeover.py
+
 bench:
 	@tools/install test
 	@bench/run $(BENCH)
@@ -51,6 +58,15 @@ bench:
 bench-quick:
 	@tools/install test
 	@bench/quick
+
+compat:
+	@tools/install test
+	@$(MAKE) --no-print-directory all
+	@tests/compat/compare.py --live $(CASES)
+
+versions:
+	@tools/install test
+	@tests/versions $(VERSIONS)
 
 asan:
 	@tools/install lint
@@ -76,8 +92,11 @@ help:
 	@echo "make asan      unit tests under the address and undefined-behaviour sanitizers"
 	@echo "make tsan      unit and some live tests under the thread sanitizer"
 	@echo "make fuzz      each fuzzer for FUZZ_SECONDS=30"
+	@echo "make takeover  Debezium and walwire take one connector over from each other; five minutes"
 	@echo "make bench     walwire beside Debezium and others, into docs/BENCHMARKS.md; half an hour; BENCH='--rows 100000 --only drain'"
 	@echo "make bench-quick  instructions a row, against the committed figures"
+	@echo "make compat    every golden case on Debezium and walwire at once; CASES='keys ddl' runs some"
+	@echo "make versions  the live tests on PostgreSQL 13 to 18, a quarter of an hour; VERSIONS='13 18' runs some"
 	@echo "make format    clang-format in place"
 	@echo "make install   to PREFIX=/usr/local"
 	@echo "make clean     removes the build directories"

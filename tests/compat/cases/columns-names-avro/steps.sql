@@ -1,0 +1,1 @@
+insert into "Odd Schema"."Mixed Case" values (2, 2, 3, 4, 'u', 5, 6, 7, 8, 9, 10, 11, 12, 13); update "Odd Schema"."Mixed Case" set "ID" = 9 where "ID" = 1; delete from "9s"."9-lives"; truncate "9s"."9-lives";

@@ -1,0 +1,1 @@
+update t set n = 2; delete from t;

@@ -1,0 +1,1 @@
+insert into t values (2, 'b'); update t set v = 'c' where id = 1; update t set id = 5 where id = 2; delete from t where id = 1; truncate t; begin; insert into t values (7, 'x'); update t set id = 8; update t set v = 'y'; delete from t; commit;

@@ -1,0 +1,15 @@
+create schema r;
+create table r.def (id int primary key, a text not null, b int, big text); alter table r.def alter big set storage external;
+create table r.ful (like r.def including all); alter table r.ful replica identity full;
+create table r.non (like r.def including all); alter table r.non replica identity nothing;
+create table r.idx (id int primary key, a text not null, b int, big text); create unique index idx_a on r.idx (a); alter table r.idx replica identity using index idx_a; alter table r.idx alter big set storage external;
+create table r.nokey_def (a int, b text);
+create table r.nokey_ful (a int, b text); alter table r.nokey_ful replica identity full;
+create table r.uniq_only (a int not null unique, b text not null, c int); create unique index uniq_b on r.uniq_only (b, a);
+create table r.uniq_null (a int unique, b text); alter table r.uniq_null replica identity full;
+create table r.uniq_expr (a int, b text); create unique index on r.uniq_expr (lower(b)); alter table r.uniq_expr replica identity full;
+create table r.uniq_part (a int not null, b text); create unique index on r.uniq_part (a) where b is not null; alter table r.uniq_part replica identity full;
+create table r.pk_incl (a int, b text, c int, primary key (a) include (b));
+create table r.uniq_incl (a int not null, b text); create unique index uniq_incl_a on r.uniq_incl (a) include (b); alter table r.uniq_incl replica identity using index uniq_incl_a;
+insert into r.def values (1, 'one', 1, repeat('x', 5000)); insert into r.ful select * from r.def; insert into r.idx select * from r.def; insert into r.non select * from r.def;
+insert into r.nokey_def values (1, 'x'); insert into r.nokey_ful values (1, 'x'); insert into r.uniq_null values (null, 'n'), (1, 'o');

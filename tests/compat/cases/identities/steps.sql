@@ -1,0 +1,11 @@
+insert into r.def values (2, 'two', 2, 's'); insert into r.ful values (2, 'two', 2, 's'); insert into r.idx values (2, 'two', 2, 's'); insert into r.non values (2, 'two', 2, 's');
+update r.def set b = 5; update r.ful set b = 5; update r.idx set b = 5;
+update r.def set id = id + 10; update r.ful set id = id + 10; update r.idx set id = id + 10; update r.idx set a = a || '!';
+update r.def set a = null where false; delete from r.def; delete from r.ful; delete from r.idx;
+insert into r.nokey_def values (2, null); insert into r.nokey_ful values (2, null); update r.nokey_ful set b = 'z'; update r.nokey_ful set a = null; delete from r.nokey_ful;
+insert into r.uniq_only values (1, 'b', 1);
+insert into r.uniq_null values (null, 'm'); update r.uniq_null set a = 7 where b = 'n'; update r.uniq_null set a = 8 where b = 'o'; delete from r.uniq_null;
+insert into r.uniq_expr values (1, 'A'); update r.uniq_expr set b = 'B'; delete from r.uniq_expr;
+insert into r.uniq_part values (1, 'A'); update r.uniq_part set a = 2; delete from r.uniq_part;
+insert into r.pk_incl values (1, 'A', 2); update r.pk_incl set b = 'C'; delete from r.pk_incl;
+insert into r.uniq_incl values (1, 'A'); update r.uniq_incl set b = 'C'; update r.uniq_incl set a = 2; delete from r.uniq_incl;

@@ -1,0 +1,1 @@
+create schema m; create table m.t (id int primary key, v text);

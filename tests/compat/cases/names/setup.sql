@@ -1,0 +1,10 @@
+create schema "Odd Schema"; create schema "ünï"; create schema "sssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss";
+create table "Odd Schema"."Mixed Case"("ID" int primary key, "select" text, "with space" int, "a.b" int, "dash-ed" int, "ünï" text, "1st" int, "$d" int, "ccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc" int, "quo'te" text, "back\slash" int);
+create table "ünï"."täble"("clé" int primary key, "值" text);
+create table "sssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"."ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt"("kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk" int primary key, v int);
+create table "Odd Schema"."dot.ted"(id int primary key, v int);
+create table "Odd Schema"."UPPER"("Id" int primary key, "TWO" int, "three" int);
+create table "Odd Schema"."_under-score #1"(id int primary key, v int);
+insert into "Odd Schema"."Mixed Case" values (1, 's', 2, 3, 4, 'u', 5, 6, 7, 'q', 8);
+insert into "ünï"."täble" values (1, 'x'); insert into "sssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss"."ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt" values (1, 2); insert into "Odd Schema"."dot.ted" values (1, 1); insert into "Odd Schema"."UPPER" values (1, 2, 3); insert into "Odd Schema"."_under-score #1" values (1, 1);
+create publication odd_pub for all tables;

@@ -1,0 +1,12 @@
+create schema n;
+create table n.plain(id int primary key, v text);
+create table n."Odd tâble_x"(id int primary key, v text);
+create table n.keyless(v text);
+create schema "N 2";
+create table "N 2"."😀 t"(a int, b text, primary key (b, a));
+insert into n.plain values (1,$$a$$);
+insert into n."Odd tâble_x" values (1,$$a$$);
+insert into n.keyless values ($$k$$);
+insert into "N 2"."😀 t" values (1,$$x$$);
+create table public.spatial_ref_sys(srid int primary key, t text);
+insert into public.spatial_ref_sys values (1,$$x$$);

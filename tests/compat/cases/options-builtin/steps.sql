@@ -1,0 +1,11 @@
+begin;
+insert into n.plain values (2,$$b$$);
+update n.plain set v=$$bb$$ where id=2;
+update n.plain set id=3 where id=2;
+delete from n.plain where id=3;
+commit;
+insert into n."Odd tâble_x" values (2,$$b$$);
+insert into n.keyless values ($$l$$);
+insert into "N 2"."😀 t" values (2,$$y$$);
+select pg_logical_emit_message(true,$$app$$,$$hello$$);
+insert into public.spatial_ref_sys values (2,$$y$$);

@@ -1,0 +1,12 @@
+create schema i;
+create table i.a(id int primary key, v text);
+create table i.b(id int primary key, u int not null, v text);
+create unique index b_u on i.b(u);
+create table i.c(id int primary key, v text);
+create table i.d(id int primary key, v text);
+create table i.e(id int primary key, v text);
+insert into i.a values (1,$$x$$);
+insert into i.b values (1,10,$$x$$);
+insert into i.c values (1,$$x$$);
+insert into i.d values (1,$$x$$);
+insert into i.e values (1,$$x$$);

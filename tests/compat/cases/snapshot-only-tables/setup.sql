@@ -1,0 +1,2 @@
+create schema q; create table q.empty (id int primary key, v text); create table q.a (id int primary key, v text); create table q.other (id int primary key); create table q.part (id int primary key) partition by range (id); create table q.part_1 partition of q.part for values from (0) to (100);
+insert into q.a values (2, 'b'), (1, 'a'); insert into q.other values (1); insert into q.part values (1);
