@@ -18,9 +18,10 @@
 #include <unistd.h>
 
 enum {
-    ANNOUNCE_TRIES = 20,
+    ANNOUNCE_MS = 2000, /* the longest */
     ANNOUNCE_WAIT_US = 5000,
     ANNOUNCE_TIMEOUT_MS = 500,
+    MOST_ASKED = 32, /* partitions whose leader is asked */
     OPEN_TIMEOUT_MS = 5000,
     CREATE_TIMEOUT_MS = 10000,
     MOST_KEY_SHOWN = 80
@@ -30,6 +31,7 @@ enum {
 struct handle {
     struct topic *topic;
     rd_kafka_topic_t *rkt; /* NULL: not there until the request to create it is answered */
+    bool announced;
     struct handle *next, **link;
 };
 
@@ -41,7 +43,8 @@ struct sink {
     struct handle *handles;
     uint64_t in_flight;
     struct histogram latency;
-    bool troubled; /* a warning was given that Kafka does not answer */
+    bool sequenced; /* an idempotent producer, whose confirmations tell an offset */
+    bool troubled;  /* a warning was given that Kafka does not answer */
     struct err failed;
 };
 
@@ -81,18 +84,37 @@ static bool handle_open(struct sink *s, struct handle *h)
            kafka_error_set(&s->failed, rd_kafka_last_error(), NULL, "Kafka topic %s", h->topic->name);
 }
 
+/* The number of the topic's partitions; 0: it is not there yet; -1: no answer. */
+static int partitions_now(struct sink *s, const struct handle *h)
+{
+    const struct rd_kafka_metadata *m;
+    if (rd_kafka_metadata(s->rk, 0, h->rkt, &m, ANNOUNCE_TIMEOUT_MS))
+        return -1;
+    int n = m->topic_cnt == 1 && !m->topics[0].err ? m->topics[0].partition_cnt : 0;
+    rd_kafka_metadata_destroy(m);
+    return n;
+}
+
+/* True when its leader answers for it: metadata may name one that has yet to learn of it. */
+static bool partition_serves(struct sink *s, const struct handle *h, int partition)
+{
+    int64_t low, high;
+    return !rd_kafka_query_watermark_offsets(s->rk, h->topic->name, partition, &low, &high,
+                                             ANNOUNCE_TIMEOUT_MS);
+}
+
 /* librdkafka asks for a topic that it does not know only once a second: asking here makes the broker create
- * it, and tells its leader, within milliseconds. Best effort: without an answer the first message waits for
+ * it, and tells its leader, within milliseconds. Messages that a leader refuses at first may be overtaken by
+ * later ones (only_implied), so it is waited for. Best effort: without an answer the first message waits for
  * that second. */
 static void announce(struct sink *s, struct handle *h)
 {
-    for (int i = 0; i < ANNOUNCE_TRIES; i++) {
-        const struct rd_kafka_metadata *m;
-        if (rd_kafka_metadata(s->rk, 0, h->rkt, &m, ANNOUNCE_TIMEOUT_MS))
-            return;
-        bool there = m->topic_cnt == 1 && !m->topics[0].err && m->topics[0].partition_cnt > 0;
-        rd_kafka_metadata_destroy(m);
-        if (there)
+    int n = 0, served = 0;
+    for (int64_t end = clock_mono_ms() + ANNOUNCE_MS; n >= 0 && clock_mono_ms() < end;) {
+        n = n > 0 ? n : partitions_now(s, h);
+        while (served < n && served < MOST_ASKED && partition_serves(s, h, served))
+            served++;
+        if (n > 0 && (served == n || served == MOST_ASKED))
             return;
         usleep(ANNOUNCE_WAIT_US);
     }
@@ -104,10 +126,7 @@ static enum sink_result topic_first(struct sink *s, struct topic *topic, struct 
     const struct kafka_topic_shape *shape = kafka_topics_shape(s->topics, topic->name);
     struct handle *h = handle_new(s, topic);
     if (!shape) {
-        if (!handle_open(s, h))
-            return sink_failed(s, e), SINK_FAIL;
-        announce(s, h);
-        return SINK_OK;
+        return handle_open(s, h) ? SINK_OK : (sink_failed(s, e), SINK_FAIL);
     }
     if (kafka_topic_ask(s->rk, s->reports, topic->name, shape, CREATE_TIMEOUT_MS, &s->failed))
         return SINK_FULL;
@@ -124,6 +143,24 @@ static void take_created(struct sink *s, rd_kafka_event_t *ev)
             return;
 }
 
+/* A later request was confirmed before this one's answer, so librdkafka takes it that this one was written,
+ * too. But a broker that knows nothing of the producer yet takes whatever sequence number comes first: with a
+ * topic that is just being made, or after a long silence, the earlier request was refused. No offset was
+ * told: it must be sent again. */
+static bool only_implied(const struct sink *s, const rd_kafka_message_t *m)
+{
+    return s->sequenced && m->offset < 0;
+}
+
+static void implied_refuse(struct sink *s, const rd_kafka_message_t *m)
+{
+    err_set(&s->failed, ERR_RETRY,
+            "Kafka topic %s, partition %d: a message before a confirmed one may not have been written; "
+            "sending again "
+            "from the last stored position",
+            rd_kafka_topic_name(m->rkt), m->partition);
+}
+
 static void report_failed(struct sink *s, const rd_kafka_message_t *m)
 {
     kafka_error_set(&s->failed, m->err, NULL, "Kafka topic %s, partition %d: a message was not taken",
@@ -138,7 +175,9 @@ static void take_reports(struct sink *s, rd_kafka_event_t *ev)
         s->in_flight--;
         if (m->err && !s->failed.kind)
             report_failed(s, m);
-        if (!m->err)
+        else if (!m->err && only_implied(s, m))
+            implied_refuse(s, m);
+        else if (!m->err)
             ((struct mark *)m->_private)->pending--;
     }
     if (last && !last->err)
@@ -266,6 +305,9 @@ static enum sink_result kafka_put(struct sink *s, const struct message *m, struc
     struct handle *h = m->topic->handle;
     if (!h->rkt)
         return SINK_FULL;
+    if (!h->announced)
+        announce(s, h);
+    h->announced = true;
     rd_kafka_headers_t *headers = headers_of(s, m);
     rd_kafka_resp_err_t code = rd_kafka_producev(
         s->rk, RD_KAFKA_V_RKT(h->rkt), RD_KAFKA_V_PARTITION(m->partition),
@@ -340,6 +382,10 @@ static bool producer_open(struct sink *s, const struct sink_options *options, st
     if (!conf)
         return false;
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+    char idempotence[8] = "";
+    size_t size = sizeof idempotence;
+    s->sequenced = rd_kafka_conf_get(conf, "enable.idempotence", idempotence, &size) == RD_KAFKA_CONF_OK &&
+                   strcmp(idempotence, "true") == 0;
     s->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, e);
     return s->rk && kafka_client_reach(s->rk, OPEN_TIMEOUT_MS, e);
 }

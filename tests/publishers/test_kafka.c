@@ -389,6 +389,25 @@ START_TEST(messages_wait_through_an_outage)
 }
 END_TEST
 
+/* A request that the broker refused while the one behind it was taken: a broker that does not know the
+ * producer yet takes any number first. librdkafka calls both delivered; the first one is not. */
+START_TEST(what_is_only_implied_is_not_delivered)
+{
+    props_set(worker, "producer.batch.num.messages", "1");
+    sink_open();
+    put_text("k", "warm");
+    flush();
+    rd_kafka_mock_broker_set_rtt(cluster, 1, 200);
+    rd_kafka_mock_push_request_errors(cluster, PRODUCE_API, 1, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    put_text("k", "one");
+    put_text("k", "two");
+    poll_until_failed();
+    ck_assert_int_eq(e.kind, ERR_RETRY);
+    ck_assert_ptr_nonnull(strstr(e.text, "may not have been written"));
+    ck_assert_uint_gt(mark.pending, 0);
+}
+END_TEST
+
 /* With topic.creation.* the first message of a topic is not taken before the answer, but nothing waits inside
  * put. The mock cannot create topics: the answer never comes, and closing does not wait for it either. */
 START_TEST(asking_for_a_topic_does_not_block)
@@ -442,6 +461,7 @@ static TCase *cases(void)
     tcase_add_test(tcase, kafka_down_at_the_start_is_one_clear_error);
     tcase_add_test(tcase, an_outage_keeps_messages_pending_and_closing_quick);
     tcase_add_test(tcase, messages_wait_through_an_outage);
+    tcase_add_test(tcase, what_is_only_implied_is_not_delivered);
     tcase_add_test(tcase, asking_for_a_topic_does_not_block);
     tcase_add_test(tcase, a_forgotten_topic_can_be_freed);
     return tcase;
