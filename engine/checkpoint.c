@@ -125,6 +125,8 @@ bool checkpoint_halt(struct pipeline *p, struct err *e)
     const struct halt *h = &p->halt;
     if (!h->reached || !p->mark || p->mark->pending || p->snapshot_at)
         return true;
+    if (p->resume.armed && p->resume.inside && h->lsn < p->resume.lsn)
+        return true; /* what is stored is further on in this transaction */
     struct buf transaction = BUF_EMPTY;
     if (p->config->transaction_metadata)
         write_transaction(p, &transaction);

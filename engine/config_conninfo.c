@@ -13,7 +13,7 @@
 #define SESSION_OPTIONS                                                                                      \
     "-c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3 "                    \
     "-c bytea_output=hex -c lc_monetary=C -c search_path=public -c statement_timeout=0 "                     \
-    "-c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+    "-c lock_timeout=0 -c idle_in_transaction_session_timeout=0 -c client_min_messages=notice"
 
 static void conninfo_add(struct buf *out, const char *key, const char *value)
 {
@@ -96,6 +96,7 @@ static void add_session(const struct config *c, struct buf *b)
     conninfo_add(b, "keepalives_idle", "30");
     conninfo_add(b, "keepalives_interval", "10");
     conninfo_add(b, "keepalives_count", "3");
+    conninfo_add(b, "tcp_user_timeout", "60000"); /* keepalives do not run while something is unanswered */
     conninfo_add(b, "options", options.ptr);
     buf_free(&options);
 }

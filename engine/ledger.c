@@ -70,7 +70,8 @@ struct ledger_position ledger_safe(struct ledger *l)
 {
     while (l->head && l->head->mark.closed && l->head->mark.pending == 0) {
         struct entry *e = l->head;
-        l->safe = (struct ledger_position){e->mark.end_lsn, e->tx_id, e->commit_us};
+        if (e->mark.end_lsn >= l->safe.lsn) /* a heartbeat behind a message is no step back */
+            l->safe = (struct ledger_position){e->mark.end_lsn, e->tx_id, e->commit_us};
         l->head = e->next;
         if (!l->head)
             l->tail = NULL;

@@ -235,7 +235,9 @@ static void on_notice(void *arg, const PGresult *res)
 {
     struct link *l = arg;
     const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-    if (text && strstr(text, "skipped loading publication"))
+    const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION); /* the text may be translated */
+    if ((function && strcmp(function, "LoadPublications") == 0) ||
+        (text && strstr(text, "skipped loading publication")))
         snprintf(l->notice, sizeof l->notice,
                  "%s: its changes are not sent: create the publication again and take a new snapshot", text);
     else
@@ -299,8 +301,34 @@ static bool grow_input_buffer(PGconn *conn, struct err *e)
     return pg_run(conn, e, "SELECT repeat('x', 1 << 18)");
 }
 
+/* While the ring is full nothing is read, also no request for an answer: so status goes out often enough for
+ * a server that waits less long than status.update.interval.ms. */
+static int status_interval(PGconn *conn, int wished_ms)
+{
+    struct err ignored = {0};
+    char *text =
+        pg_scalar(conn, &ignored, "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'");
+    int most = text ? atoi(text) / 3 : 0;
+    free(text);
+    return most > 0 && most < wished_ms ? (most < 100 ? 100 : most) : wished_ms;
+}
+
+static void link_free(struct link *l)
+{
+    PQfinish(l->conn);
+    for (struct batch *b; (b = ring_pop(l->ring));)
+        batch_free(b);
+    for (struct batch *b; (b = ring_pop(l->spare));)
+        batch_free(b);
+    ring_free(l->ring);
+    ring_free(l->spare);
+    close(l->wake_fd);
+    free(l);
+}
+
 struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e)
 {
+    int status_ms = status_interval(conn, o->status_interval_ms);
     if (!grow_input_buffer(conn, e) || !start_replication(conn, o, e)) {
         PQfinish(conn);
         return NULL;
@@ -310,10 +338,13 @@ struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e
     l->ring = ring_new(RING_BATCHES, o->wake_fd);
     l->spare = ring_new(RING_BATCHES, -1);
     l->wake_fd = wake_new();
-    l->status_interval_ms = o->status_interval_ms;
+    l->status_interval_ms = status_ms;
     PQsetNoticeReceiver(conn, on_notice, l);
-    pthread_create(&l->thread, NULL, link_run, l);
-    return l;
+    if (pthread_create(&l->thread, NULL, link_run, l) == 0)
+        return l;
+    err_set(e, ERR_RETRY, "cannot start a thread for the replication stream");
+    link_free(l);
+    return NULL;
 }
 
 struct batch *link_take(struct link *l)
@@ -371,13 +402,5 @@ void link_close(struct link *l)
         PQputCopyEnd(l->conn, NULL);
         PQflush(l->conn);
     }
-    PQfinish(l->conn);
-    for (struct batch *b; (b = ring_pop(l->ring));)
-        batch_free(b);
-    for (struct batch *b; (b = ring_pop(l->spare));)
-        batch_free(b);
-    ring_free(l->ring);
-    ring_free(l->spare);
-    close(l->wake_fd);
-    free(l);
+    link_free(l);
 }

@@ -62,7 +62,8 @@ struct pipeline {
     struct catalog_ahead *ahead; /* of the relations that the batch in hand still has; NULL: not asked */
     struct arena scratch;
     struct buf key, value;
-    char epoch[128]; /* system identifier, timeline, slot */
+    lsn_t server_lsn; /* where it had flushed to when the run began; 0: not asked */
+    char epoch[128];  /* system identifier, timeline, slot */
     /* position */
     struct offset offset; /* as last saved */
     lsn_t start;          /* where the stream begins */

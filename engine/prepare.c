@@ -49,10 +49,18 @@ static bool run_initial_statements(struct pipeline *p, PGconn *conn, struct err 
     return ok || err_prefix(e, "database.initial.statements");
 }
 
+/* A role's limits would end a long snapshot. Those that older servers do not know cannot be set at the
+ * connection. */
+static bool no_timeouts(PGconn *conn, struct err *e)
+{
+    return (PQserverVersion(conn) < 140000 || pg_run(conn, e, "SET idle_session_timeout = 0")) &&
+           (PQserverVersion(conn) < 170000 || pg_run(conn, e, "SET transaction_timeout = 0"));
+}
+
 PGconn *prepare_session(struct pipeline *p, struct err *e)
 {
     PGconn *conn = connect_as(p, "Debezium General", false, e);
-    if (!conn || run_initial_statements(p, conn, e))
+    if (!conn || (no_timeouts(conn, e) && run_initial_statements(p, conn, e)))
         return conn;
     PQfinish(conn);
     return NULL;
@@ -132,6 +140,7 @@ static bool identify(struct pipeline *p, struct err *e)
     PGresult *res = pg_query(p->replication, e, "IDENTIFY_SYSTEM", 0, NULL);
     if (!res)
         return false;
+    (void)lsn_parse(slice_of(PQgetvalue(res, 0, 2)), &p->server_lsn);
     snprintf(p->epoch, sizeof p->epoch, "%s-%s-%s", PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
              p->config->slot_name);
     PQclear(res);
@@ -174,6 +183,13 @@ static bool position_available(const struct pipeline *p, const struct slot_state
     const char *name = p->config->slot_name;
     if (!p->offset.present || snapshot_unfinished(&p->offset))
         return true;
+    if (p->server_lsn && at > p->server_lsn)
+        return err_set(
+            e, ERR_CONFIG,
+            "the stored position " LSN_FMT " is ahead of the server, which is at " LSN_FMT
+            ": it is another server, a restored one or a standby that lags; what it writes up to there "
+            "would be skipped. Set snapshot.mode=when_needed, or delete the connector's offsets",
+            LSN_ARG(at), LSN_ARG(p->server_lsn));
     if (!slot->exists || slot->lost || slot->restart > at)
         return err_set(e, ERR_CONFIG,
                        "The connector is trying to read change stream starting at " LSN_FMT

@@ -24,6 +24,7 @@ struct reader {
     struct scan_batch *batch;  /* being filled */
     int stop_fd;
     pthread_t thread;
+    bool started;
 };
 
 struct scan {
@@ -180,11 +181,13 @@ static void *reader_run(void *arg)
 
 /* ---- all of them ---- */
 
-struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_options *options)
+struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_options *options,
+                       struct err *e)
 {
     struct scan *s = xcalloc(1, sizeof *s + n * sizeof *s->readers);
     s->o = *options;
     s->n_readers = n;
+    bool all = true;
     for (size_t i = 0; i < n; i++) {
         struct reader *r = &s->readers[i];
         *r = (struct reader){.scan = s,
@@ -192,9 +195,14 @@ struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_o
                              .ring = ring_new(RING_BATCHES, options->wake_fd),
                              .spare = ring_new(RING_BATCHES + 2, -1),
                              .stop_fd = wake_new()};
-        pthread_create(&r->thread, NULL, reader_run, r);
+        r->started = pthread_create(&r->thread, NULL, reader_run, r) == 0;
+        all &= r->started;
     }
-    return s;
+    if (all)
+        return s;
+    scan_close(s);
+    err_set(e, ERR_RETRY, "cannot start %zu threads (snapshot.max.threads)", n);
+    return NULL;
 }
 
 /* In turn, so that no reader has to wait while another is served. */
@@ -218,7 +226,10 @@ void scan_return(struct scan *s, struct scan_batch *b)
 
 static void reader_free(struct reader *r)
 {
-    pthread_join(r->thread, NULL);
+    if (r->started)
+        pthread_join(r->thread, NULL);
+    else
+        PQfinish(r->conn);
     for (struct scan_batch *b; (b = ring_pop(r->ring));)
         batch_free(b);
     for (struct scan_batch *b; (b = ring_pop(r->spare));)

@@ -35,7 +35,8 @@ struct scan_options {
 struct scan;
 /* Starts a thread for each connection. They are taken over, the array is not; each is inside a transaction,
  * and is closed as soon as its reader finds no more work. */
-struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_options *options);
+struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_options *options,
+                       struct err *e);
 /* The next batch of any reader; NULL: none yet. To be given back, so that its memory is used again. */
 struct scan_batch *scan_take(struct scan *s);
 void scan_return(struct scan *s, struct scan_batch *b);

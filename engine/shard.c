@@ -215,24 +215,45 @@ static bool settle_publications(PGconn *conn, const struct config *c, const stru
     return ok;
 }
 
-/* The lock lets the tasks do this one after another; the first one leaves nothing to do for the others. */
-static bool settle(PGconn *conn, const struct config *c, const struct tables *tables, int *place,
-                   struct err *e)
+static int *places_of(PGconn *conn, const struct config *c, const struct tables *tables, struct err *e)
 {
     bool there;
-    if (c->publication_mode == PUBLICATION_DISABLED || c->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
-        return shard_places(conn, c, tables, place, &there, e);
-    if (tables->count == 0)
-        return publication_refuse_empty(e);
+    int *place = xcalloc(tables->count + 1, sizeof *place);
+    if (shard_places(conn, c, tables, place, &there, e))
+        return place;
+    free(place);
+    return NULL;
+}
+
+static bool lock_publications(PGconn *conn, const struct config *c, struct err *e)
+{
     struct buf lock = BUF_EMPTY;
     BUF_LIT(&lock, "SELECT pg_advisory_xact_lock(hashtext(");
     pg_literal(&lock, c->publication_base);
     BUF_LIT(&lock, "))");
-    bool ok = pg_run(conn, e, "BEGIN ISOLATION LEVEL READ COMMITTED") && pg_run(conn, e, lock.ptr) &&
-              shard_places(conn, c, tables, place, &there, e) &&
-              settle_publications(conn, c, tables, place, e) && pg_run(conn, e, "COMMIT");
+    bool ok = pg_run(conn, e, lock.ptr);
     buf_free(&lock);
     return ok;
+}
+
+/* The lock lets the tasks do this one after another; the first one leaves nothing to do for the others. Under
+ * it the tables are listed anew: an older list would take out what another task has just put in. NULL: *e. */
+static int *settle(PGconn *conn, const struct config *c, struct tables *tables, struct err *e)
+{
+    if (c->publication_mode == PUBLICATION_DISABLED || c->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
+        return places_of(conn, c, tables, e);
+    if (!pg_run(conn, e, "BEGIN ISOLATION LEVEL READ COMMITTED") || !lock_publications(conn, c, e))
+        return NULL;
+    tables_free(tables);
+    if (!catalog_tables(conn, c, tables, e))
+        return NULL;
+    if (tables->count == 0)
+        return publication_refuse_empty(e), NULL;
+    int *place = places_of(conn, c, tables, e);
+    if (place && settle_publications(conn, c, tables, place, e) && pg_run(conn, e, "COMMIT"))
+        return place;
+    free(place);
+    return NULL;
 }
 
 static void keep_own(struct tables *tables, const int *place, int shard)
@@ -251,15 +272,13 @@ static void keep_own(struct tables *tables, const int *place, int shard)
 
 bool shard_prepare(PGconn *conn, const struct config *c, struct tables *tables, struct err *e)
 {
+    int *place = settle(conn, c, tables, e);
+    if (!place)
+        return false;
     size_t all = tables->count;
-    int *place = xcalloc(all + 1, sizeof *place);
-    bool ok = settle(conn, c, tables, place, e);
-    if (ok)
-        keep_own(tables, place, c->shard);
+    keep_own(tables, place, c->shard);
     free(place);
-    if (ok)
-        log_info(
-            "slot %s has %zu of %zu tables; those that are created from now on come in at the next start",
-            c->slot_name, tables->count, all);
-    return ok;
+    log_info("slot %s has %zu of %zu tables; those that are created from now on come in at the next start",
+             c->slot_name, tables->count, all);
+    return true;
 }

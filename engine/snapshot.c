@@ -239,12 +239,14 @@ static bool open_readers(struct reading *r, const char *snapshot, struct err *e)
         open++;
     struct scan_options o = {r->plan.items, r->plan.n_items, r->p->face->wake_fd};
     if (open == n)
-        r->scan = scan_open(readers, n, &o);
+        r->scan = scan_open(readers, n, &o, e);
     else
         for (size_t i = 0; i < open; i++)
             PQfinish(readers[i]);
     free(readers);
-    return open == n || err_prefix(e, "opening reader %zu of %zu (snapshot.max.threads)", open + 1, n);
+    if (open == n)
+        return r->scan;
+    return err_prefix(e, "opening reader %zu of %zu (snapshot.max.threads)", open + 1, n);
 }
 
 static bool lock_tables(struct reading *r, struct err *e)
@@ -261,10 +263,21 @@ static bool lock_tables(struct reading *r, struct err *e)
            err_prefix(e, "locking the snapshot's tables (snapshot.lock.timeout.ms)");
 }
 
+/* A table may have come while the slot was waiting for running transactions: what is in the slot's snapshot
+ * is read, because its stream has it from there on. Other publications have only what was listed when they
+ * were made. */
+static bool list_tables_again(struct pipeline *p, struct err *e)
+{
+    if (p->config->slots > 1 || p->env->publications || p->config->publication_mode == PUBLICATION_FILTERED)
+        return true;
+    tables_free(&p->tables);
+    return catalog_tables(p->conn, p->config, &p->tables, e);
+}
+
 static bool read_tables(struct reading *r, struct err *e)
 {
     struct pipeline *p = r->p;
-    if (!snapshot_plan_make(p, &p->capture, &r->plan, e) || !lock_tables(r, e))
+    if (!list_tables_again(p, e) || !snapshot_plan_make(p, &p->capture, &r->plan, e) || !lock_tables(r, e))
         return false;
     for (size_t i = 0; i < r->plan.n_tables; i++)
         if (r->plan.tables[i].rel->n_columns > r->n_cells)
@@ -287,16 +300,22 @@ static void reading_free(struct reading *r)
     free(r->cells);
 }
 
+/* In a session of its own: the snapshot's transaction must not have a number, for whoever makes a slot would
+ * wait for its end. */
 static bool transaction_id(struct pipeline *p, int64_t *out, struct err *e)
 {
     *out = -1;
+    PGconn *conn = prepare_session(p, e);
+    if (!conn)
+        return false;
     const char *sql = PQserverVersion(p->conn) >= 130000
                           ? "select case when not pg_is_in_recovery() then pg_current_xact_id()::text end"
                           : "select case when not pg_is_in_recovery() then txid_current()::text end";
-    char *text = pg_scalar(p->conn, e, sql);
+    char *text = pg_scalar(conn, e, sql);
     if (text)
         *out = strtoll(text, NULL, 10);
     free(text);
+    PQfinish(conn);
     return e->kind == ERR_NONE;
 }
 

@@ -119,13 +119,39 @@ static bool choose_tables(struct pipeline *p, const struct capture_settings *set
 
 /* ---- statements ---- */
 
+/* Only the tables of the list have statements, whatever else is set. */
+static bool override_listed(const struct config *c, struct slice name)
+{
+    for (const char *at = props_get_or(c->props, "snapshot.select.statement.overrides", ""); *at;) {
+        at += strspn(at, ", \t\n");
+        size_t n = strcspn(at, ", \t\n");
+        if (slice_eq((struct slice){at, n}, name))
+            return true;
+        at += n;
+    }
+    return false;
+}
+
 static const char *override_of(const struct config *c, const struct table *t)
 {
     struct buf name = BUF_EMPTY;
     buf_printf(&name, "snapshot.select.statement.overrides.%s.%s", t->schema, t->name);
-    const char *sql = c->snapshot_overrides ? props_get(c->props, name.ptr) : NULL;
+    struct slice table = slice_cut(buf_view(&name), strlen("snapshot.select.statement.overrides."), name.len);
+    const char *sql =
+        c->snapshot_overrides && override_listed(c, table) ? props_get(c->props, name.ptr) : NULL;
     buf_free(&name);
     return sql;
+}
+
+/* A statement as it may stand in parentheses: a semicolon at its end, or a comment, is no harm to JDBC. */
+static void subquery(struct buf *sql, const char *statement)
+{
+    size_t n = strlen(statement);
+    while (n && strchr("; \t\r\n", statement[n - 1]))
+        n--;
+    BUF_LIT(sql, "(");
+    buf_append(sql, statement, n);
+    BUF_LIT(sql, "\n) AS walwire_override");
 }
 
 static char *copy_statement(const struct snapshot_table *t, const char *override, size_t range)
@@ -138,7 +164,7 @@ static char *copy_statement(const struct snapshot_table *t, const char *override
     }
     BUF_LIT(&sql, " FROM ");
     if (override)
-        buf_printf(&sql, "(%s) AS walwire_override", override);
+        subquery(&sql, override);
     else
         pg_table(&sql, t->rel->schema, t->rel->name);
     ranges_condition(&sql, t->blocks, t->n_items, range);

@@ -195,7 +195,7 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
                    &p->scratch);
     bool ok = put_own(p, own_topic(p, topic_of_messages), -1, e);
     p->source.tx_id = tx_id;
-    if (own_mark) {
+    if (own_mark && ok) {
         p->seen = p->seen > c->lsn ? p->seen : c->lsn + 1;
         ledger_close(p->ledger, c->lsn + 1, -1, p->source.ts_us);
         p->mark = NULL;
@@ -267,11 +267,11 @@ static bool snapshot_when_due(struct pipeline *p, lsn_t upto, struct err *e)
 {
     if (!p->snapshot_at || p->mark || upto < p->snapshot_at)
         return true;
-    lsn_t at = p->snapshot_at;
-    p->snapshot_at = 0;
     p->source.xmin = 0;
-    return pipeline_limit(p, 0, e) && snapshot_read(p, at, e) &&
-           pipeline_limit(p, p->config->query_timeout_ms, e);
+    if (!pipeline_limit(p, 0, e) || !snapshot_read(p, p->snapshot_at, e))
+        return false; /* it stays due: what a stop stores now must still say so */
+    p->snapshot_at = 0;
+    return pipeline_limit(p, p->config->query_timeout_ms, e);
 }
 
 static bool on_data(struct pipeline *p, struct reader *r, struct err *e)
@@ -484,7 +484,8 @@ bool stream_run(struct pipeline *p, struct err *e)
     pipeline_step(p, "stream");
     if (p->snapshot_at)
         link_ask(p->link);
-    while (!pipeline_stopping(p))
+    while (!pipeline_stopping(p) &&
+           !p->stop_ms) /* a run that has begun to stop ends, also when that is taken back */
         if (!stream_round(p, e))
             return false;
     return stream_leave(p, e);
