@@ -93,7 +93,7 @@ help:
 	@echo "make tsan      unit and some live tests under the thread sanitizer"
 	@echo "make fuzz      each fuzzer for FUZZ_SECONDS=30"
 	@echo "make takeover  Debezium and walwire take one connector over from each other; five minutes"
-	@echo "make bench     walwire beside Debezium and others, into docs/BENCHMARKS.md; half an hour; BENCH='--rows 100000 --only drain'"
+	@echo "make bench     walwire beside Debezium and others, into docs/BENCHMARKS.md; three quarters of an hour; BENCH='--rows 100000 --only drain'"
 	@echo "make bench-quick  instructions a row, against the committed figures"
 	@echo "make compat    every golden case on Debezium and walwire at once; CASES='keys ddl' runs some"
 	@echo "make versions  the live tests on PostgreSQL 13 to 18, a quarter of an hour; VERSIONS='13 18' runs some"

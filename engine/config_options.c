@@ -499,9 +499,9 @@ const struct option config_options[] = {
     {"connector.plugin.version", TEXT, NULL, NONE, "Common", "Version of the connector to use.", M,
      IGNORED("there is only one")},
     {"tasks.max", INT, "1", NONE, "Common", "Most tasks.", H, .least = 1,
-     IGNORED("a connector is always one task")},
+     IGNORED("a connector is one task, or with walwire.slots one for each slot")},
     {"tasks.max.enforce", BOOL, "true", NONE, "Common", "Whether that is strict.", L,
-     IGNORED("a connector is always one task")},
+     IGNORED("the number of tasks goes by walwire.slots alone")},
     {"key.converter", CLASS, "org.apache.kafka.connect.json.JsonConverter", NONE, "Common",
      "How keys are written: JsonConverter.", L, .check = check_json_converter},
     {"value.converter", CLASS, "org.apache.kafka.connect.json.JsonConverter", NONE, "Common",
@@ -543,7 +543,8 @@ const struct option config_options[] = {
      .words = "none|restart", IGNORED("secrets are read at start")},
     {"errors.tolerance", CHOICE, "none", NONE, "Error Handling",
      "Whether records that cannot be converted are left out.", M, .words = "none|all",
-     IGNORED("walwire always stops rather than lose an event")},
+     IGNORED("an event that cannot be written stops the connector, unless "
+             "event.processing.failure.handling.mode says otherwise")},
     {"errors.retry.timeout", LONG, "0", NONE, "Error Handling", "How long converting is tried again.", M, ANY,
      IGNORED("converting again would give the same; what fails in passing is tried again: see "
              "errors.max.retries")},
