@@ -90,7 +90,7 @@ def check_markers(lines):
 
 def held(ctx, db, statement):
     """A session that has run the statement in a transaction and keeps it open until it is ended."""
-    psql = subprocess.Popen([os.path.join(ctx.postgres.bin, "psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
+    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True)
     at_exit(lambda: (psql.stdin.close(), psql.wait(10)))
     psql.stdin.write(f"begin; {statement}; select 'held';\n")
@@ -285,3 +285,41 @@ def test_delays_can_be_stopped(ctx):
     assert len(events(ctx.kafka, topic(spec, "t"))) == 1
     assert ctx.postgres.slot(spec["config"]["slot.name"])["active"] == "f"
     assert engine.sigterm(timeout=4) == 0
+
+
+# ---- what is read ----
+
+def test_a_table_that_comes_while_the_slot_waits_is_read(ctx):
+    """Making the slot waits for running transactions. What they make lies before the stream, so the snapshot has it."""
+    db = ctx.database("create table t (id int primary key); insert into t values (1)")
+    running = held(ctx, db, "create table late as select 7 as id")
+    spec = ctx.connector(db, **{"publication.autocreate.mode": "all_tables"})
+    engine = ctx.walwire(spec, **SLIM)
+    wait_until(lambda: "creating slot" in engine.log(), 20, "the slot to be waited for")
+    let_go(running)
+    engine.wait_streaming(spec, ctx.postgres)
+    wait_until(lambda: "snapshot complete" in engine.log(), 20, "the snapshot")
+    assert [e["after"]["id"] for e in events(ctx.kafka, topic(spec, "late"))] == [7]
+
+
+def test_a_snapshot_holds_up_no_other_slot(ctx):
+    """Making a slot waits for all transactions that have a number: the snapshot's has none."""
+    db = ctx.database(SLOW)
+    gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+    engine = ctx.walwire(ctx.connector(db, **gated("slow"), **{"snapshot.mode": "initial_only"}), **SLIM)
+    wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
+    ctx.postgres.psql("set statement_timeout = '10s'; select pg_create_logical_replication_slot('beside', 'pgoutput', true)", db)
+    let_go(gate)
+    wait_until(lambda: "snapshot complete" in engine.log(), 30, "the snapshot")
+
+
+def test_a_statement_counts_for_tables_of_the_list_only(ctx):
+    """One that is left over in the file changes nothing; a semicolon at the end of one that counts is no harm."""
+    db = ctx.database("create table a (id int primary key); insert into a select generate_series(1, 3); "
+                      "create table b (id int primary key); insert into b select generate_series(1, 4)")
+    name = "snapshot.select.statement.overrides"
+    spec = ctx.connector(db, **{name: "public.a", f"{name}.public.a": "select * from a where id < 3 ; ",
+                                f"{name}.public.b": "select * from b where false", "snapshot.mode": "initial_only"})
+    engine = ctx.walwire(spec, **SLIM)
+    wait_until(lambda: "snapshot complete" in engine.log(), 20, "the snapshot")
+    assert len(events(ctx.kafka, topic(spec, "a"))) == 2 and len(events(ctx.kafka, topic(spec, "b"))) == 4

@@ -116,3 +116,25 @@ def test_a_clean_stop_inside_a_transaction_repeats_nothing(ctx):
     engine.start()
     rows = wait_folded(ctx, spec, db, "t", timeout=60)
     assert len(rows) == 20000, f"{len(rows)} events for 20000 rows"
+
+
+def test_a_position_ahead_of_the_server_is_refused(ctx):
+    """Of a server that was restored, say: what it writes before it reaches that position would be skipped without a word."""
+    db = ctx.database("create table t(id int primary key, v int)")
+    spec = ctx.connector(db)
+    engine = ctx.walwire(spec, **SLIM)
+    engine.wait_streaming(spec, ctx.postgres)
+    ctx.postgres.psql("insert into t values (1, 0)", db)
+    ctx.kafka.wait_records(spec["config"]["topic.prefix"] + ".public.t", 1)
+    assert engine.sigterm() == 0
+    offset = stored(ctx, spec)
+    key = json.dumps([spec["name"], {"server": spec["config"]["topic.prefix"]}], separators=(",", ":"))
+    for field in ("lsn", "lsn_proc", "lsn_commit"):
+        if field in offset:
+            offset[field] += 1 << 40
+    offset.pop("walwire_lsn", None)
+    ctx.kafka.produce("connect-offsets", json.dumps(offset), key)
+    engine.start()
+    engine.wait_state(spec["name"], "FAILED")
+    why = engine.status(spec["name"])[1]
+    assert "ahead of the server" in why, why
