@@ -1,7 +1,8 @@
 /* arena.c - a bump allocator over a list of blocks.
  *
- * Blocks before `current` hold something, those after it are free. Under AddressSanitizer what is not handed
- * out is poisoned, so that a pointer kept across arena_reset is caught at its first use. */
+ * Blocks before `current` hold something, those after it are free. All are powers of two, so that requests
+ * that grow a little with each round fit the blocks of earlier rounds. Under AddressSanitizer what is not
+ * handed out is poisoned, so that a pointer kept across arena_reset is caught at its first use. */
 #include "arena.h"
 
 #include "xmalloc.h"
@@ -57,7 +58,9 @@ static void block_enter(struct arena *a, size_t size)
     if (!block) {
         size_t cap = a->current ? a->current->cap * 2 : FIRST_BLOCK;
         cap = cap > MOST_BLOCK ? MOST_BLOCK : cap;
-        block = block_new(cap < size ? size : cap);
+        while (cap < size)
+            cap *= 2;
+        block = block_new(cap);
     }
     block->used = 0;
     struct arena_block **link = a->current ? &a->current->next : &a->blocks;

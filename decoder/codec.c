@@ -3,7 +3,7 @@
 
 #include "types_preset.h"
 
-enum { FIRST_USER_OID = 16384, DEEPEST = 32, MOST_DIMENSIONS = 6 };
+enum { FIRST_USER_OID = 16384, DEEPEST = 32, MOST_DIMENSIONS = 6, MOST_WIDTH = 10000 };
 
 static const struct type_rule *const FAMILIES[] = {
     type_rules_number,   type_rules_numeric, type_rules_time,
@@ -80,7 +80,7 @@ static int dimensions_of(const struct column *column, const struct types *types)
 }
 
 static bool codec_of_column(const struct column *column, const struct types *types,
-                            const struct type_modes *modes, int depth, struct arena *a,
+                            const struct type_modes *modes, int depth, size_t *width, struct arena *a,
                             const struct codec **out, struct err *e)
 {
     struct codec like = {
@@ -92,6 +92,7 @@ static bool codec_of_column(const struct column *column, const struct types *typ
         .types = types,
         .dimensions = dimensions_of(column, types),
         .depth = depth,
+        .width = width,
     };
     const struct type *declared = types_find(types, column->type_oid);
     like.type = types_root(types, column->type_oid, &like.typmod, &like.not_null);
@@ -118,7 +119,7 @@ static bool codec_of_column(const struct column *column, const struct types *typ
 bool codec_make(const struct column *column, const struct types *types, const struct type_modes *modes,
                 struct arena *a, const struct codec **out, struct err *e)
 {
-    return codec_of_column(column, types, modes, 0, a, out, e);
+    return codec_of_column(column, types, modes, 0, arena_zero(a, sizeof(size_t)), a, out, e);
 }
 
 /* Debezium keeps an array's element type as it found it first: a label that an enum got later is not told. */
@@ -137,6 +138,7 @@ const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct code
         .types = outer->types,
         .dimensions = 1,
         .depth = outer->depth,
+        .width = outer->width,
     };
     struct schema *schema;
     struct codec *c = codec_build(&like, &schema, a);
@@ -158,9 +160,15 @@ const struct codec *codec_within(const struct type_field *field, const struct co
                         .dimensions = field->dimensions};
     const struct codec *c;
     struct err ignored;
-    if (depth > DEEPEST || !codec_of_column(&as, outer->types, modes, depth, a, &c, &ignored))
+    if (depth > DEEPEST || !codec_of_column(&as, outer->types, modes, depth, outer->width, a, &c, &ignored))
         return NULL;
-    return c;
+    return codec_widen(outer, 0) ? c : NULL;
+}
+
+bool codec_widen(const struct codec *c, size_t n)
+{
+    *c->width += n;
+    return *c->width <= MOST_WIDTH;
 }
 
 bool codec_value(const struct codec *c, struct slice text, struct arena *a, struct value *out, struct err *e)

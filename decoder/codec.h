@@ -63,9 +63,11 @@ struct codec {
     const struct type_modes *modes;
     const struct types *types;
     const struct codec *item;           /* arrays */
+    int item_kind;                      /* arrays: how Debezium treats the declared type of the elements */
     int dimensions;                     /* arrays: how deep they are declared, at least 1 */
     const struct codec *const *members; /* composites: one a field of the type, NULL where it is left out */
     int depth;                          /* how many composites it is inside of */
+    size_t *width; /* of the whole column: how many fields its composites have, each as often as it occurs */
 };
 
 struct type_rule {
@@ -112,6 +114,10 @@ bool codec_make(const struct column *column, const struct types *types, const st
 
 /* A codec for a type inside another (array items, range bounds): no default, optional. NULL: unsupported. */
 const struct codec *codec_nested(uint32_t oid, int32_t typmod, const struct codec *outer, struct arena *a);
+
+/* Adds the fields of a composite to those of the column; false: too many, the column is to be left out. Types
+ * that hold others twice, which hold others twice, are small in the catalogue only. */
+bool codec_widen(const struct codec *c, size_t n);
 
 /* The same for what Debezium has nothing to do with: domains are followed, and all of struct type_better
  * holds inside. NULL: unsupported, or nested too deep. */

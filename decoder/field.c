@@ -10,6 +10,13 @@ void field_null(const struct field *f, struct arena *a, struct value *out)
         column_map_value(f->map, out, a);
 }
 
+bool field_lacks_placeholder(const struct field *f, struct arena *a)
+{
+    struct value v;
+    codec_unavailable(f->plain, a, &v);
+    return v.kind == VALUE_NULL && f->plain->not_null;
+}
+
 /* unavailable.value.placeholder may be any bytes, where text is wanted too. */
 static void mend(struct value *v, struct arena *a)
 {
@@ -23,6 +30,10 @@ static void mend(struct value *v, struct arena *a)
 void field_unavailable(const struct field *f, struct arena *a, struct value *out)
 {
     codec_unavailable(f->plain, a, out);
+    if (out->kind == VALUE_NULL) {
+        field_null(f, a, out);
+        return;
+    }
     mend(out, a);
     if (f->map && out->kind != VALUE_BYTES)
         column_map_value(f->map, out, a);

@@ -43,6 +43,7 @@ static void field_fill(struct plan *p, struct field *f, const struct json_style 
     field_null(f, &p->arena, &v);
     value_json(&b, f->codec->schema, &v, style);
     f->null = keep(p, &b);
+    f->unplaced = field_lacks_placeholder(f, &p->arena);
     field_unavailable(f, &p->arena, &v);
     value_json(&b, f->codec->schema, &v, style);
     f->unavailable = keep(p, &b);
@@ -275,6 +276,15 @@ bool plan_failed(struct plan *p, const struct field *f, const struct err *why, s
     return true;
 }
 
+void plan_unplaced(struct plan *p, const struct field *f)
+{
+    const struct relation *rel = p->rel;
+    p->failures++;
+    err_set(&p->last_failure, ERR_DATA,
+            "%s.%s column %s: an unchanged TOAST value has no placeholder, and must not be null", rel->schema,
+            rel->name, rel->columns[f->column].name);
+}
+
 bool plan_not_text(const struct plan *p, const struct field *f, struct err *e)
 {
     return err_set(e, ERR_DATA, "%s.%s column %s: a binary value came though text was asked for",
@@ -300,6 +310,8 @@ static bool write_cell(struct plan *p, const struct field *f, const struct cell 
     case 't':
         return codec_write(f->codec, c->data, b, &p->scratch, style, e) || cell_failed(p, f, b, e);
     case 'u':
+        if (f->unplaced)
+            plan_unplaced(p, f);
         buf_slice(b, f->unavailable);
         return true;
     case 'n':
@@ -423,9 +435,9 @@ static bool same_value(struct plan *p, const struct field *f, const struct cell 
 bool plan_unchanged(struct plan *p, const struct cell *before, const struct cell *after)
 {
     bool same = true;
+    arena_reset(&p->scratch);
     for (size_t i = 0; same && i < p->n_fields; i++)
         same = same_value(p, &p->fields[i], &before[p->fields[i].column], &after[p->fields[i].column]);
-    arena_reset(&p->scratch);
     return same;
 }
 
@@ -449,27 +461,28 @@ static bool write_key(struct plan *p, const struct cell *cells, struct buf *b, s
 
 bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct err *e)
 {
+    arena_reset(&p->scratch);
     buf_slice(key, p->key_head);
     if (!write_key(p, cells, key, e))
         return false;
     if (p->key_style.schemas)
         buf_char(key, '}');
-    arena_reset(&p->scratch);
     return true;
 }
 
 bool plan_key_header(struct plan *p, const struct cell *cells, struct buf *out, struct err *e)
 {
     struct value v;
-    bool ok = plan_key_tree(p, cells, &p->scratch, &v, e);
-    if (ok)
-        value_text(out, p->key_schema, &v);
     arena_reset(&p->scratch);
-    return ok;
+    if (!plan_key_tree(p, cells, &p->scratch, &v, e))
+        return false;
+    value_text(out, p->key_schema, &v);
+    return true;
 }
 
 bool plan_value(struct plan *p, const struct event *ev, struct buf *b, struct err *e)
 {
+    arena_reset(&p->scratch);
     buf_slice(b, p->value_head);
     BUF_LIT(b, "{\"before\":");
     if (!write_row(p, ev->before, b, e))
@@ -486,7 +499,6 @@ bool plan_value(struct plan *p, const struct event *ev, struct buf *b, struct er
     buf_char(b, '"');
     write_times(b, ev->ts_ns);
     buf_append(b, "}}", p->value_style.schemas ? 2 : 1);
-    arena_reset(&p->scratch);
     return true;
 }
 

@@ -15,6 +15,7 @@ struct field {
     const struct column_map *map; /* NULL: values stay as they are */
     const char *name;             /* of the column, adjusted */
     bool of_key;
+    bool unplaced; /* field_lacks_placeholder */
 };
 
 struct plan {
@@ -38,6 +39,12 @@ struct plan {
  * schema. */
 void field_null(const struct field *f, struct arena *a, struct value *out);
 void field_unavailable(const struct field *f, struct arena *a, struct value *out);
+
+/* Neither a placeholder nor null may stand for an unchanged TOAST value. */
+bool field_lacks_placeholder(const struct field *f, struct arena *a);
+
+/* Counts an unchanged TOAST value of a field that is `unplaced`: what stands for null is written. */
+__attribute__((cold, noinline)) void plan_unplaced(struct plan *p, const struct field *f);
 
 /* A value cannot be converted: true when it is to be written as null or default, false with ERR_DATA when its
  * event fails. Source: io.debezium.relational.TableSchemaBuilder, JdbcValueConverters.handleUnknownData. */

@@ -11,6 +11,8 @@ static bool cell_value(struct plan *p, const struct field *f, const struct cell 
         return true;
     if (c->kind == 't' && !plan_failed(p, f, &why, e))
         return false;
+    if (c->kind == 'u' && f->unplaced)
+        plan_unplaced(p, f);
     if (c->kind == 'u')
         field_unavailable(f, a, out);
     else

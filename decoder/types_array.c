@@ -202,6 +202,7 @@ static bool array_shape(struct codec *c, struct schema *s, struct arena *a)
 {
     const struct type *element = types_find(c->types, c->type->element);
     enum item_kind kind = element ? item_kind_of(c, element) : ITEM_LEFT_OUT;
+    c->item_kind = (int)kind;
     c->item = kind == ITEM_LEFT_OUT ? NULL : item_codec(c, element, kind, a);
     if (!c->item)
         return false;
@@ -296,8 +297,7 @@ static bool array_fill(const struct codec *c, struct slice text, struct arena *a
                        struct err *e)
 {
     struct array_reader r = array_reader_of(text, array_delimiter(c->item->type));
-    enum item_kind kind = item_kind_of(c, c->item->type);
-    bool fragile = !c->schema->item->optional || kind == ITEM_FRAGILE;
+    bool fragile = !c->schema->item->optional || c->item_kind == ITEM_FRAGILE;
     bool as_text = nests_as_text(c);
     const char *inner = text.ptr;
     for (enum array_piece piece; (piece = array_next(&r)) != ARRAY_DONE;) {
@@ -307,7 +307,7 @@ static bool array_fill(const struct codec *c, struct slice text, struct arena *a
             continue;
         if (fragile && (piece == ARRAY_NULL || (piece == ARRAY_OPEN && !as_text)))
             return err_set(e, ERR_DATA, "a null in an array of %s", c->item->type->name);
-        if (kind == ITEM_FLAT && piece == ARRAY_OPEN)
+        if (c->item_kind == ITEM_FLAT && piece == ARRAY_OPEN)
             return err_set(e, ERR_DATA, "an array in an array of %s", c->item->type->name);
         inner = r.at - 1;
         *items = value_null();
@@ -343,7 +343,7 @@ static bool level_item(const struct codec *c, const struct array_reader *r, enum
     const struct schema *item = innermost(c);
     *out = value_null();
     if (piece == ARRAY_NULL)
-        return (item->optional && item_kind_of(c, c->item->type) != ITEM_FRAGILE) ||
+        return (item->optional && c->item_kind != ITEM_FRAGILE) ||
                err_set(e, ERR_DATA, "a null in an array of %s", c->item->type->name);
     if (item_value(c, r, a, out, e))
         return true;
@@ -412,7 +412,7 @@ static bool array_value(const struct codec *c, struct slice text, struct arena *
                         struct err *e)
 {
     size_t count;
-    enum item_kind kind = item_kind_of(c, c->item->type);
+    enum item_kind kind = (enum item_kind)c->item_kind;
     if (nests(c, kind) && kind != ITEM_BITS && kind != ITEM_NEVER)
         return nested_value(c, text, a, out, e);
     if (!array_count(c, text, &count))

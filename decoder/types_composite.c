@@ -52,7 +52,9 @@ static bool composite_shape(struct codec *c, struct schema *s, struct arena *a)
     const struct codec **members = arena_alloc(a, (n + 1) * sizeof *members);
     struct schema_field *fields = arena_alloc(a, (n + 1) * sizeof *fields);
     *s = (struct schema){.type = SCHEMA_STRUCT, .fields = fields};
-    for (size_t i = 0; i < n; i++) {
+    if (!codec_widen(c, n))
+        return false;
+    for (size_t i = 0; i < n && codec_widen(c, 0); i++) {
         const struct type_field *f = &c->type->fields[i];
         members[i] = codec_within(f, c, c->depth + 1, a);
         if (members[i])
@@ -62,7 +64,7 @@ static bool composite_shape(struct codec *c, struct schema *s, struct arena *a)
     c->members = members;
     s->name = name_adjust(c->modes->schema_names, false,
                           arena_printf(a, "%s.%s", c->type->schema, c->type->name), a);
-    return s->n_fields > 0;
+    return s->n_fields > 0 && codec_widen(c, 0);
 }
 
 static bool member_value(const struct codec *member, struct slice cell, const char *name, struct arena *a,

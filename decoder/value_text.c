@@ -37,7 +37,7 @@ static void date_text(struct buf *b, int64_t ms)
     int64_t of_day = (ms % DAY_MS + DAY_MS) % DAY_MS;
     if (ms >= DAY_MS)
         end = moment_put_date(end, (ms - of_day) / DAY_MS);
-    if (text[0] == '+' && end > text)
+    if (end > text && text[0] == '+')
         memmove(text, text + 1, (size_t)(--end - text));
     if (ms < DAY_MS || of_day) {
         if (ms >= DAY_MS)

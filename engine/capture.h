@@ -22,8 +22,10 @@ struct capture {
     struct topic *topic;     /* of the set below */
     struct live_table *live; /* NULL: no browsers */
     struct tally *tally;
-    bool labels_final;      /* an unknown enum label stays unknown: do not ask the catalogue again */
-    uint64_t failures_told; /* unconvertible values that a warning was logged for */
+    int64_t labels_asked;   /* the xid whose row the catalogue did not explain (it is ahead of the stream):
+                               until that transaction's end it is not asked again; 0: none */
+    uint64_t failures_told; /* unconvertible values of the plan that were counted */
+    bool warned;            /* of the first of them, once a table */
 };
 
 /* Topics by name. They outlive relations: a sink's handle stays good when a table's definition changes. */

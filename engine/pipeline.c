@@ -131,29 +131,32 @@ static void tell_failures(const struct config *config, struct capture *c)
     uint64_t n = plan_failures(c->plan);
     if (n == c->failures_told)
         return;
-    if (c->failures_told == 0 && config->converting_failure != FAILURE_SKIP)
+    if (!c->warned && config->converting_failure != FAILURE_SKIP)
         log_warn(
-            "%s: a value cannot be converted and is written as null, as Debezium does (told once a table)",
+            "%s: a value cannot be converted and is written as null, or as what stands for null (told once a table)",
             plan_last_failure(c->plan));
+    c->warned = true;
     c->failures_told = n;
 }
 
-static bool knows_labels(const struct capture *c, const struct change *change)
+static bool knows_labels(const struct pipeline *p, const struct capture *c, const struct change *change)
 {
-    return c->labels_final ||
+    return c->labels_asked == p->source.tx_id ||
            (plan_knows_labels(c->plan, change->before) && plan_knows_labels(c->plan, change->after));
 }
 
-/* An enum grew since the relation was described. */
+/* An enum or a composite changed since the relation was described. */
 static bool refresh_labels(struct pipeline *p, const struct change *change, struct relation *rel,
                            struct err *e)
 {
+    bool warned = capture_of(rel)->warned;
     rel->free_plan(rel->plan);
     rel->plan = NULL;
     if (!pipeline_describe(p, rel, e))
         return false;
     struct capture *c = capture_of(rel);
-    c->labels_final = !knows_labels(c, change);
+    c->warned = warned;
+    c->labels_asked = knows_labels(p, c, change) ? 0 : p->source.tx_id;
     return true;
 }
 
@@ -178,7 +181,7 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
         p->counts.filtered++;
         return true;
     }
-    if (!knows_labels(c, change) && !refresh_labels(p, change, rel, e))
+    if (!knows_labels(p, c, change) && !refresh_labels(p, change, rel, e))
         return false;
     c = capture_of(rel);
     p->source.lsn = change->lsn;

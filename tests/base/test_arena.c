@@ -62,6 +62,24 @@ START_TEST(a_steady_workload_reuses_its_blocks)
 }
 END_TEST
 
+/* An array that grows by an element with each update: the rooms of the smaller ones are not kept beside. */
+START_TEST(requests_that_grow_with_each_round_share_a_few_rooms)
+{
+    struct arena a = {0};
+    char *last = NULL;
+    int rooms = 0;
+    for (size_t size = 3000; size < 3000 + 2000 * 16; size += 16) {
+        arena_reset(&a);
+        char *at = arena_alloc(&a, size);
+        at[0] = at[size - 1] = 'x';
+        rooms += at != last;
+        last = at;
+    }
+    ck_assert_int_le(rooms, 5); /* 4, 8, 16, 32 and 64 KiB */
+    arena_free(&a);
+}
+END_TEST
+
 START_TEST(zeroed_memory_is_zero_even_when_reused)
 {
     struct arena a = {0};
@@ -99,5 +117,6 @@ START_TEST(an_empty_arena_can_be_reset_freed_and_used_again)
 END_TEST
 
 SUITE_MAIN("arena", allocations_are_aligned_and_apart, a_large_allocation_gets_its_own_room,
-           a_steady_workload_reuses_its_blocks, zeroed_memory_is_zero_even_when_reused, text_is_copied,
+           a_steady_workload_reuses_its_blocks, requests_that_grow_with_each_round_share_a_few_rooms,
+           zeroed_memory_is_zero_even_when_reused, text_is_copied,
            an_empty_arena_can_be_reset_freed_and_used_again)

@@ -119,6 +119,11 @@ START_TEST(arrays_of_domains)
     ck_assert(codec_make(&column, s->types, &s->modes, &s->arena, &c, &s->err));
     ck_assert_str_eq(sample_schema(s, c), ARRAY(INT));
     ck_assert_str_eq(sample_json(s, c, "{1,NULL}"), "[1,null]");
+    ck_assert_str_eq(sample_json(s, c, "{{1,2},{3,4}}"), "[1,2,3,4]");
+    column.dimensions = 2;
+    ck_assert(codec_make(&column, s->types, &s->modes, &s->arena, &c, &s->err));
+    ck_assert_str_eq(sample_schema(s, c), ARRAY(INNER(INT)));
+    ck_assert_str_eq(sample_json(s, c, "{{1,2},{3,4}}"), "[[1,2],[3,4]]");
     sample_free(s);
 }
 END_TEST

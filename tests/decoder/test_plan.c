@@ -4,6 +4,8 @@
 
 #include "suite.h"
 
+#include <malloc.h>
+
 enum {
     INT4 = 23,
     TEXT = 25,
@@ -187,6 +189,57 @@ START_TEST(an_unchanged_toast_value_becomes_the_placeholder)
     ck_assert_ptr_nonnull(strstr(text, "\"note\":\"__debezium_unavailable_value\""));
     ck_assert_ptr_nonnull(strstr(text, "\"raw\":\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\""));
     free(text);
+    close_plan();
+}
+END_TEST
+
+/* Types without a placeholder: null, where the column may be, else what stands for null, and counted. */
+START_TEST(an_unchanged_toast_value_without_placeholder_is_never_null_in_a_required_field)
+{
+    open_plan(false, true);
+    struct cell row[8];
+    memcpy(row, full_row, sizeof row);
+    row[6] = (struct cell){'n', {0}};
+    row[3] = (struct cell){'u', {0}};
+    struct event event = {.op = OP_UPDATE, .after = row, .source = &source};
+    free(both_ways(&event));
+    ck_assert_uint_eq(plan_failures(plan), 0);
+    row[2] = (struct cell){'u', {0}};
+    char *text = both_ways(&event);
+    ck_assert_ptr_nonnull(strstr(text, "\"paid\":false"));
+    ck_assert_uint_gt(plan_failures(plan), 0);
+    ck_assert_ptr_nonnull(strstr(plan_last_failure(plan), "shop.orders column paid"));
+    free(text);
+    close_plan();
+}
+END_TEST
+
+/* Each event starts with an empty scratch memory, also after one that failed. */
+START_TEST(events_that_fail_do_not_pile_up)
+{
+    open_plan(false, true);
+    struct cell row[8];
+    memcpy(row, full_row, sizeof row);
+    row[7] = (struct cell){'b', {0}};
+    struct event event = {.op = OP_INSERT, .after = row, .source = &source};
+    size_t size = 1 << 20;
+    char *list = malloc(size);
+    memset(list, '1', size);
+    for (size_t i = 0; i < size; i += 2)
+        list[i] = i ? ',' : '{';
+    list[size - 1] = '}';
+    list[size - 2] = '1';
+    row[6] = (struct cell){'t', {list, size}};
+    size_t before = 0;
+    for (int i = 0; i < 20; i++) {
+        struct buf b = BUF_EMPTY;
+        ck_assert(!plan_value(plan, &event, &b, &e));
+        buf_free(&b);
+        if (i == 1)
+            before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    }
+    ck_assert_uint_lt(mallinfo2().uordblks + mallinfo2().hblkhd, before + (1 << 20));
+    free(list);
     close_plan();
 }
 END_TEST
@@ -492,7 +545,9 @@ END_TEST
 
 SUITE_MAIN("plan", an_insert_is_debeziums_envelope, a_key_only_old_row_gets_defaults_and_fallbacks,
            nulls_stay_null_when_the_converter_is_told_so, snapshot_rows_carry_their_marker,
-           an_unchanged_toast_value_becomes_the_placeholder, with_schemas_every_record_carries_its_schema,
+           an_unchanged_toast_value_becomes_the_placeholder,
+           an_unchanged_toast_value_without_placeholder_is_never_null_in_a_required_field,
+           events_that_fail_do_not_pile_up, with_schemas_every_record_carries_its_schema,
            a_value_that_cannot_be_converted_is_null_and_counted, a_binary_value_is_refused,
            a_required_value_that_cannot_be_converted_fails_its_event, a_failed_event_is_not_counted,
            a_rule_changes_the_value_in_all_its_places_and_not_the_key,

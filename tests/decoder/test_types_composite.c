@@ -118,6 +118,29 @@ START_TEST(a_type_inside_of_itself_ends)
 }
 END_TEST
 
+/* Types of two of the type before are small in the catalogue, and a schema of 2^n structs. */
+START_TEST(a_type_that_is_too_wide_is_left_out)
+{
+    enum { T0 = 400 };
+    struct type_field of[26][2];
+    struct sample *s = composites();
+    set_type(s, T0, "t0", 'c', 0, (const struct type_field[]){{"n", INT4, -1, 0}}, 1);
+    for (unsigned i = 1; i < 26; i++) {
+        of[i][0] = (struct type_field){"a", T0 + i - 1, -1, 0};
+        of[i][1] = (struct type_field){"b", T0 + i - 1, -1, 0};
+        set_type(s, T0 + i, "twice", 'c', 0, of[i], 2);
+    }
+    set_type(s, PAIRS, "_twice", 'b', T0 + 25, NULL, 0);
+    ck_assert_ptr_nonnull(codec(s, T0 + 8, false));
+    ck_assert_ptr_null(codec(s, T0 + 25, false));
+    ck_assert_ptr_null(codec(s, PAIRS, false));
+    ck_assert_ptr_nonnull(codec(s, PAIR, false));
+    s->modes.better.all_types = true;
+    ck_assert_str_eq(sample_json(s, codec(s, T0 + 25, false), "(,)"), "\"(,)\"");
+    sample_free(s);
+}
+END_TEST
+
 START_TEST(what_stands_for_no_value)
 {
     struct sample *s = composites();
@@ -161,5 +184,6 @@ START_TEST(any_bytes_give_a_value_or_an_error)
 END_TEST
 
 SUITE_MAIN("types_composite", a_struct_with_the_types_name, left_out_as_in_debezium_without_the_option,
-           fields, composites_in_composites, a_type_inside_of_itself_ends, what_stands_for_no_value,
-           a_type_that_grew_is_noticed, any_bytes_give_a_value_or_an_error)
+           fields, composites_in_composites, a_type_inside_of_itself_ends,
+           a_type_that_is_too_wide_is_left_out, what_stands_for_no_value, a_type_that_grew_is_noticed,
+           any_bytes_give_a_value_or_an_error)

@@ -100,6 +100,22 @@ def test_composites_that_change_while_streaming(ctx):
     assert '"name":"public.inner_pair"' in schema and '"name":"public.pair"' in schema, schema
 
 
+def test_a_catalogue_ahead_of_the_stream_is_asked_again(ctx):
+    """Rows from before an ALTER TYPE that are read after it must not end the asking for good."""
+    db = ctx.database("create type pair as (a int); create table t (id int primary key, p pair)")
+    spec = ctx.connector(db, **{"walwire.composites": "true"})
+    engine = ctx.walwire(spec)
+    engine.wait_streaming(spec, ctx.postgres)
+    engine.sigterm()
+    ctx.postgres.psql("insert into t values (1, row(1))", db)
+    ctx.postgres.psql("alter type pair add attribute b int; insert into t values (2, row(2, 3))", db)
+    engine.start()
+    rows(ctx, spec, 2)
+    ctx.postgres.psql("alter type pair add attribute c int; insert into t values (3, row(4, 5, 6))", db)
+    assert [e["after"]["p"] for e in rows(ctx, spec, 3)] == [
+        {"a": 1, "b": None}, {"a": 2, "b": 3}, {"a": 4, "b": 5, "c": 6}]
+
+
 def test_what_a_rule_hides_stays_hidden(ctx):
     db = ctx.database(TYPES + TABLE)
     hide = {"column.mask.with.4.chars": "public.t.(home|hours|owner)", "column.mask.hash.v2.SHA-256.with.salt.x": "public.t.(pairs|prices|weight)"}
