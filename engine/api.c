@@ -101,7 +101,7 @@ bool api_reject_invalid(struct api_call *call, const char *name, const struct pr
         reject(call, 1, e.text);
         return true;
     }
-    struct findings *f = config_findings(name, expanded, worker_props(call->worker));
+    struct findings *f = config_findings(name, config, expanded, worker_props(call->worker));
     struct buf lines = {0};
     for (size_t i = 0; i < f->count; i++)
         buf_printf(&lines, "%s%s", i ? "\n" : "", f->items[i].text);
@@ -193,6 +193,16 @@ static void call_route(struct api_call *call, const struct api_route *r)
         api_error(call, 415, "HTTP 415 Unsupported Media Type");
 }
 
+/* Connect's answers before it has its connectors. */
+static void answer_starting(struct api_call *call)
+{
+    if (strcmp(call->request->path, "/health") == 0)
+        BUF_LIT(api_json(call, 503),
+                "{\"status\":\"starting\",\"message\":\"Worker is still starting up.\"}");
+    else
+        api_error(call, 503, "Worker is still starting up.");
+}
+
 static void answer_options(struct api_call *call, struct buf *allowed)
 {
     BUF_LIT(allowed, "OPTIONS");
@@ -205,6 +215,10 @@ void api_handle(void *ctx, const struct http_request *request, struct http_reply
 {
     struct api_call call = {.worker = ctx, .request = request, .reply = reply};
     struct buf allowed = {0}; /* what may be asked of this path */
+    if (worker_starting(call.worker)) {
+        answer_starting(&call);
+        return;
+    }
     for (int t = 0; tables[t]; t++)
         for (const struct api_route *r = tables[t]; r->method; r++) {
             if (!path_match(r->path, slice_of(request->path), &call))

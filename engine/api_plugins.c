@@ -325,7 +325,8 @@ static void validate(struct api_call *call, const struct props *p)
         api_error(call, 400, "%s", e.text);
         return;
     }
-    struct findings *f = config_findings(props_get_or(p, "name", ""), expanded, worker_props(call->worker));
+    struct findings *f =
+        config_findings(props_get_or(p, "name", ""), p, expanded, worker_props(call->worker));
     if (!props_get(p, "name"))
         name_is_missing(f);
     answer_validation(call, p, f);

@@ -182,10 +182,16 @@ static bool server_open(struct server *s, int n, char **connectors, struct err *
     if (!(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)))
         return false;
     worker_keep(s->worker, s->configs);
+    worker_set_starting(s->worker, true);
+    if (!open_web(s, e)) /* first: a connector that has begun may have made a slot */
+        return false;
     for (int i = 0; i < n; i++)
         if (!add_connector(s, connectors[i], e))
             return false;
-    return restore(s, e) && open_web(s, e);
+    if (!restore(s, e))
+        return false;
+    worker_set_starting(s->worker, false);
+    return true;
 }
 
 static void server_close(struct server *s)

@@ -176,9 +176,10 @@ static void warn_about(const struct props *p)
 
 /* ---- life ---- */
 
-static bool check_all(const char *name, const struct props *p, const struct props *worker, struct err *e)
+static bool check_all(const char *name, const struct props *given, const struct props *p,
+                      const struct props *worker, struct err *e)
 {
-    struct findings *f = config_findings(name, p, worker);
+    struct findings *f = config_findings(name, given, p, worker);
     struct buf text = {0};
     for (size_t i = 0; i < f->count; i++)
         buf_printf(&text, "%s%s", i ? "; " : "", f->items[i].text);
@@ -208,7 +209,7 @@ struct config *config_new(const char *name, const struct props *connector, const
                           struct err *e)
 {
     struct props *p = props_expand(connector, e);
-    if (!p || !check_all(name, p, worker, e)) {
+    if (!p || !check_all(name, connector, p, worker, e)) {
         props_free(p);
         return NULL;
     }

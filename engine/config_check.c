@@ -247,37 +247,52 @@ static void finding_add(struct findings *f, const struct option *o, const char *
     f->items[f->count++] = (struct finding){xstrdup(name), text};
 }
 
-static void check_value(struct findings *f, const struct option *o, const char *name, const char *value,
-                        const struct props *p)
+/* The settings in force, and the same as the user wrote them: what placeholders stand for is not told. */
+struct checked {
+    const struct props *all, *shown;
+};
+
+static void check_text(const struct option *o, const char *value, const struct props *p, struct buf *why)
 {
-    struct buf why = {0};
-    check_kind(o, value, &why);
-    if (!why.len && o->check)
-        o->check(p, value, &why);
-    if (!why.len && o->stand == OPTION_REFUSED && option_differs(o, value))
-        buf_str(&why, o->why);
-    if (why.len)
-        finding_add(f, o, name, o->kind == OPTION_SECRET || props_is_secret(name) ? "********" : value,
-                    why.ptr);
-    buf_free(&why);
+    check_kind(o, value, why);
+    if (!why->len && o->check)
+        o->check(p, value, why);
+    if (!why->len && o->stand == OPTION_REFUSED && option_differs(o, value))
+        buf_str(why, o->why);
 }
 
-static void check_option(struct findings *f, const struct option *o, const struct props *p)
+static void check_value(struct findings *f, const struct option *o, const char *name, const char *value,
+                        const struct checked *c)
 {
-    const char *value = props_get_or(p, o->name, o->preset);
+    struct buf why = {0}, told = {0};
+    const char *shown = props_get_or(c->shown, name, value);
+    bool secret = o->kind == OPTION_SECRET || props_is_secret(name);
+    check_text(o, value, c->all, &why);
+    if (why.len && strcmp(shown, value) == 0)
+        check_text(o, value, c->shown, &told); /* it may repeat another option's value */
+    if (why.len)
+        finding_add(f, o, name, secret ? "********" : shown,
+                    told.len ? told.ptr : "What a placeholder stands for is not valid, and is not shown");
+    buf_free(&why);
+    buf_free(&told);
+}
+
+static void check_option(struct findings *f, const struct option *o, const struct checked *c)
+{
+    const char *value = props_get_or(c->all, o->name, o->preset);
     if (o->required && is_blank(value))
         finding_add(f, o, o->name, NULL, "A value is required");
     else if (value)
-        check_value(f, o, o->name, value, p);
+        check_value(f, o, o->name, value, c);
 }
 
-static void check_family(struct findings *f, const struct option *o, const struct props *p)
+static void check_family(struct findings *f, const struct option *o, const struct checked *c)
 {
     const char *name, *value;
-    for (size_t i = 0; i < props_count(p); i++) {
-        props_at(p, i, &name, &value);
+    for (size_t i = 0; i < props_count(c->all); i++) {
+        props_at(c->all, i, &name, &value);
         if (option_find(name) == o)
-            check_value(f, o, name, value, p);
+            check_value(f, o, name, value, c);
     }
 }
 
@@ -313,18 +328,23 @@ static struct props *effective(const struct props *connector, const struct props
     return all;
 }
 
-struct findings *config_findings(const char *name, const struct props *connector, const struct props *worker)
+struct findings *config_findings(const char *name, const struct props *given, const struct props *expanded,
+                                 const struct props *worker)
 {
     struct findings *f = xcalloc(1, sizeof *f);
-    struct props *all = effective(connector, worker);
+    struct props *all = effective(expanded, worker);
+    struct props *shown = effective(given, worker);
+    struct checked c = {all, shown};
     props_set(all, "name", name);
+    props_set(shown, "name", name);
     for (const struct option *o = config_options; o->name; o++) {
         if (option_is_family(o))
-            check_family(f, o, all);
+            check_family(f, o, &c);
         else
-            check_option(f, o, all);
+            check_option(f, o, &c);
     }
     props_free(all);
+    props_free(shown);
     return f;
 }
 

@@ -71,8 +71,10 @@ struct findings {
     size_t count;
 };
 
-/* connector: expanded. worker may be NULL. Never NULL; free with findings_free. */
-struct findings *config_findings(const char *name, const struct props *connector, const struct props *worker);
+/* given: the connector's settings as the user wrote them; expanded: the same, expanded. What a placeholder
+ * stood for is in no text. worker may be NULL. Never NULL; free with findings_free. */
+struct findings *config_findings(const char *name, const struct props *given, const struct props *expanded,
+                                 const struct props *worker);
 void findings_free(struct findings *f);
 
 /* Where key.converter.* or value.converter.* is read from, by Connect's rule: the connector's own settings

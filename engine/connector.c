@@ -67,7 +67,7 @@ static enum wish wish_now(struct task *t)
 static enum wish wait_wish(struct task *t, int64_t ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     until.tv_nsec += (ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
@@ -205,14 +205,32 @@ static void wish(struct task *t, enum wish w)
     wake_signal(t->face.wake_fd);
 }
 
+/* The hub knows a connector by its name: one that never starts must not end the browsers of the running one
+ * of the same name. */
+static void task_start(struct task *t)
+{
+    if (t->env->hub && !t->live)
+        t->live = live_new(t->env->hub, t->config, t->face.wake_fd);
+    pthread_mutex_lock(&t->face.mutex);
+    t->ended = false;
+    pthread_mutex_unlock(&t->face.mutex);
+    t->started = pthread_create(&t->thread, NULL, task_run, t) == 0;
+    if (t->started)
+        return;
+    set_state(t, STATE_FAILED, "failed", "cannot start a thread");
+    pthread_mutex_lock(&t->face.mutex);
+    t->ended = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->face.mutex);
+    log_error("connector %s: cannot start a thread", t->config->label);
+}
+
 /* The thread keeps the state, so a connector that begins as paused or stopped has one too. */
 static void wish_started(struct task *t, enum wish w)
 {
     wish(t, w);
-    if (!t->started) {
-        t->started = true;
-        pthread_create(&t->thread, NULL, task_run, t);
-    }
+    if (!t->started)
+        task_start(t);
 }
 
 static void task_init(struct task *t, const struct connector_env *env, struct config *config)
@@ -220,12 +238,14 @@ static void task_init(struct task *t, const struct connector_env *env, struct co
     t->env = env;
     t->config = config;
     pthread_mutex_init(&t->face.mutex, NULL);
-    pthread_cond_init(&t->changed, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&t->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     t->face.wake_fd = wake_new();
     t->face.status = (struct connector_status){.state = STATE_UNASSIGNED, .step = "new", .lag_ms = -1};
     t->face.meter = meter_new(env->metrics, config->name, config->shard, config->slot_name);
-    if (env->hub)
-        t->live = live_new(env->hub, config, t->face.wake_fd);
 }
 
 static void task_free(struct task *t)
@@ -315,7 +335,7 @@ void connector_restart(struct connector *c)
 
 void connector_task_restart(struct connector *c, int task)
 {
-    wish(&c->tasks[task], WISH_RESTART);
+    wish_started(&c->tasks[task], WISH_RESTART);
 }
 
 int connector_tasks(const struct connector *c)
@@ -368,7 +388,7 @@ const struct props *connector_config(const struct connector *c)
 bool connector_wait(struct connector *c, int timeout_ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000 + 1;
     bool ended = true;
     for (int i = 0; i < c->n; i++)

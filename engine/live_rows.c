@@ -25,6 +25,7 @@ struct live_rows {
     const struct config *config;
     int source, wake_fd;
     pthread_t thread;
+    bool started;
     atomic_bool stop;
 };
 
@@ -210,7 +211,9 @@ struct live_rows *live_rows_new(struct hub *hub, int source, const struct config
     r->config = config;
     r->source = source;
     r->wake_fd = wake_fd;
-    pthread_create(&r->thread, NULL, rows_run, r);
+    r->started = pthread_create(&r->thread, NULL, rows_run, r) == 0;
+    if (!r->started)
+        log_error("%s: the thread that reads tables for browsers cannot be started", config->label);
     return r;
 }
 
@@ -219,6 +222,7 @@ void live_rows_free(struct live_rows *r)
     if (!r)
         return;
     atomic_store(&r->stop, true);
-    pthread_join(r->thread, NULL);
+    if (r->started)
+        pthread_join(r->thread, NULL);
     free(r);
 }

@@ -132,9 +132,9 @@ static void tell_failures(const struct config *config, struct capture *c)
     if (n == c->failures_told)
         return;
     if (!c->warned && config->converting_failure != FAILURE_SKIP)
-        log_warn(
-            "%s: a value cannot be converted and is written as null, or as what stands for null (told once a table)",
-            plan_last_failure(c->plan));
+        log_warn("%s: a value cannot be converted and is written as null, or as what stands for null (told "
+                 "once a table)",
+                 plan_last_failure(c->plan));
     c->warned = true;
     c->failures_told = n;
 }

@@ -46,7 +46,7 @@ static bool preflight_config(struct preflight *c, const char *name, const struct
         preflight_say(c, PREFLIGHT_FAIL, "%s", e.text);
         return false;
     }
-    struct findings *f = config_findings(name, expanded, c->worker);
+    struct findings *f = config_findings(name, connector, expanded, c->worker);
     for (size_t i = 0; i < f->count; i++)
         preflight_say(c, PREFLIGHT_FAIL, "%s", f->items[i].text);
     findings_free(f);

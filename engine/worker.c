@@ -33,6 +33,7 @@ struct worker {
     pthread_cond_t wake;
     struct entries live, dying; /* dying: entries that are on their way out, the first of them being buried */
     bool ending;
+    bool starting; /* atomic */
     pthread_t undertaker;
 };
 
@@ -195,6 +196,16 @@ struct offsets *worker_offsets(const struct worker *w)
 void worker_keep(struct worker *w, struct configs *configs)
 {
     w->configs = configs;
+}
+
+void worker_set_starting(struct worker *w, bool starting)
+{
+    __atomic_store_n(&w->starting, starting, __ATOMIC_RELEASE);
+}
+
+bool worker_starting(const struct worker *w)
+{
+    return __atomic_load_n(&w->starting, __ATOMIC_ACQUIRE);
 }
 
 /* With the lock for changes held. */
@@ -432,6 +443,7 @@ void worker_stop(struct worker *w)
 {
     if (!w)
         return;
+    stop_all(w); /* a change may wait for Kafka: they need not wait for it */
     pthread_mutex_lock(&w->change);
     stop_all(w);
     for (size_t i = 0; i < w->live.count; i++)

@@ -23,6 +23,11 @@ void worker_keep(struct worker *w, struct configs *configs);
 /* Adds the connectors that are kept, but for those whose names are in use already. One that cannot be made of
  * its configuration is there, and failed. ERR_CONFIG, ERR_RETRY: Kafka does not answer. */
 bool worker_restore(struct worker *w, struct err *e);
+/* True until the process has begun all connectors that it starts with: REST answers 503 so long. Preset:
+ * false.
+ */
+void worker_set_starting(struct worker *w, bool starting);
+bool worker_starting(const struct worker *w);
 /* Stops and drains all connectors, side by side, and waits some seconds for it. Browsers may still be told of
  * their last changes. */
 void worker_stop(struct worker *w);

@@ -152,6 +152,7 @@ static void tables_renew(struct hub *h, const struct source *s)
         if (t->source == s) {
             t->unfollowed = false;
             t->passed = (struct gone){0};
+            t->taken = 0;
         }
     }
 }
@@ -279,6 +280,7 @@ static void inbox_shrink(struct hub *h)
         }
         h->inbox_bytes -= e->size;
         e->table->source->dropped_in = e->pos;
+        gone_note(&e->table->passed, e->pos, e->xid);
         *at = e->note.next;
         free(e);
     }

@@ -10,7 +10,7 @@
 #include "json.h"
 #include "xmalloc.h"
 
-enum { DEPTH_MAX = 32 };
+enum { DEPTH_MAX = 32, PING_MOST = 100 /* bytes of n */ };
 static const int64_t ID_MAX = INT64_C(1) << 53;
 
 static const char *string_of(struct json_object *o)
@@ -357,12 +357,17 @@ static void take_unsubscribe(struct session *s, struct json_object *message)
 static void take_ping(struct session *s, struct json_object *message)
 {
     struct json_object *n = json_object_object_get(message, "n");
+    const char *text = string_of(n);
+    if (text && strlen(text) > PING_MOST) {
+        session_error(s, -1, "bad_request", false, "n has at most %d bytes", PING_MOST);
+        return;
+    }
     session_line(s);
     BUF_LIT(&s->control, "{\"type\":\"pong\"");
     if (json_object_is_type(n, json_type_int))
         json_field_i64(&s->control, "n", json_object_get_int64(n));
-    else if (string_of(n))
-        json_field(&s->control, "n", string_of(n));
+    else if (text)
+        json_field(&s->control, "n", text);
     buf_char(&s->control, '}');
 }
 

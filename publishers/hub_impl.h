@@ -127,7 +127,8 @@ struct hub_table {
     size_t width; /* columns of the newest shape: the source's thread's */
     /* guarded by the mutex */
     bool unfollowed;    /* its changes are not published */
-    struct gone passed; /* those that went by meanwhile, in this epoch */
+    struct gone passed; /* those that went by meanwhile, or that the inbox gave up, in this epoch */
+    size_t taken;       /* of passed.xids: those that are in `gone` already */
     /* the web thread's */
     struct hub_table *next; /* in the hub's list */
     bool known;             /* it has a shape */
@@ -283,6 +284,7 @@ void log_add(struct hub *h, struct entry *e);
 void log_evict(struct hub *h);
 void gone_note(struct gone *g, struct pos pos, uint32_t xid);
 void table_follow(struct hub *h, struct hub_table *t); /* from the next transaction on */
+void table_passed(struct hub *h, struct hub_table *t); /* takes over what it did not get to see */
 void table_forget(struct hub *h, struct hub_table *t); /* another history: nothing of it is here */
 void log_drop_table(struct hub *h, const struct hub_table *t);
 void log_drop_source(struct hub *h, const struct source *s);

@@ -62,9 +62,20 @@ static void floor_raise(struct hub_table *t, struct pos to)
 static void passed_take(struct hub_table *t)
 {
     const struct gone *p = &t->passed;
-    for (size_t i = p->n_xids > GONE_KEPT ? p->n_xids - GONE_KEPT : 0; i < p->n_xids; i++)
+    size_t oldest = p->n_xids > GONE_KEPT ? p->n_xids - GONE_KEPT : 0;
+    for (size_t i = t->taken > oldest ? t->taken : oldest; i < p->n_xids; i++)
         gone_note(&t->gone, p->upto, p->xids[i % GONE_KEPT]);
+    t->taken = p->n_xids;
+    if (pos_compare(t->gone.upto, p->upto) < 0)
+        t->gone.upto = p->upto;
     floor_raise(t, p->upto);
+}
+
+void table_passed(struct hub *h, struct hub_table *t)
+{
+    pthread_mutex_lock(&h->mutex);
+    passed_take(t);
+    pthread_mutex_unlock(&h->mutex);
 }
 
 void table_follow(struct hub *h, struct hub_table *t)
@@ -82,6 +93,7 @@ void table_forget(struct hub *h, struct hub_table *t)
     t->gone = (struct gone){0};
     t->reshaped = false;
     pthread_mutex_lock(&h->mutex);
+    t->taken = 0;
     passed_take(t);
     pthread_mutex_unlock(&h->mutex);
 }
@@ -136,6 +148,7 @@ static void log_drop(struct hub *h, const struct hub_table *t, const struct sour
         next = (struct entry *)e->note.next;
         if (e->table == t || e->table->source == s) {
             e->table->first = e->table->last = NULL;
+            gone_note(&e->table->gone, e->pos, e->xid);
             entry_free(h, e);
             continue;
         }

@@ -184,6 +184,11 @@ static void request_release(struct hub *h, uint64_t request, enum request_state 
     if (r && r->cancelled) {
         request_free(h, r);
     } else if (r) {
+        if (h->stopping && state == REQUEST_ENDED) { /* hub_rows refused what was to come */
+            state = REQUEST_FAILED;
+            error = "the server is shutting down";
+            retry = true;
+        }
         r->state = r->visibility ? state : REQUEST_FAILED;
         r->released = true;
         r->error = error ? xstrdup(error) : NULL;

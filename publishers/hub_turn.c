@@ -104,6 +104,7 @@ static void take_table(struct hub *h, struct table_note *n)
     } else {
         t->next = h->table_list;
         h->table_list = t;
+        table_passed(h, t);
     }
     struct shape old = t->shape;
     t->shape = n->shape;
@@ -115,7 +116,10 @@ static void take_table(struct hub *h, struct table_note *n)
 static void take_change(struct hub *h, struct entry *e)
 {
     struct source *s = e->table->source;
-    if (!s->epoch || pos_compare(e->pos, s->last) <= 0 || pos_compare(e->pos, e->table->floor) <= 0 ||
+    bool behind = pos_compare(e->pos, e->table->floor) <= 0;
+    if (behind && s->epoch && pos_compare(e->pos, s->last) > 0)
+        gone_note(&e->table->gone, e->pos, e->xid);
+    if (!s->epoch || pos_compare(e->pos, s->last) <= 0 || behind ||
         e->n_columns != e->table->shape.n_columns) {
         free(e);
         return;
@@ -153,6 +157,9 @@ static void source_dropped(struct hub *h, struct source *s)
              s->name);
     tables_reset(h, s, "slow");
     log_drop_source(h, s);
+    for (struct hub_table *t = h->table_list; t; t = t->next)
+        if (t->source == s)
+            table_passed(h, t);
 }
 
 static void source_advance(struct hub *h, struct source *s)

@@ -16,7 +16,13 @@
 #include "log.h"
 #include "xmalloc.h"
 
-enum { FRAME_BYTES = 32 * 1024, STUCK_MS = 30000, RETRY_FIRST_MS = 500, RETRY_MOST_MS = 3000 };
+enum {
+    FRAME_BYTES = 32 * 1024,
+    CONTROL_MOST = 4 * 1024 * 1024, /* bytes of answers that wait for a client */
+    STUCK_MS = 30000,
+    RETRY_FIRST_MS = 500,
+    RETRY_MOST_MS = 3000,
+};
 
 void session_want(struct session *s)
 {
@@ -29,6 +35,8 @@ void session_want(struct session *s)
 
 void session_line(struct session *s)
 {
+    if (s->control.len > CONTROL_MOST)
+        session_end(s, CLOSE_SLOW, "answers are not read as fast as they are asked for");
     if (s->control.len)
         buf_char(&s->control, '\n');
     session_want(s);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -77,7 +78,7 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
     struct conn *c = user;
     switch (reason) {
     case LWS_CALLBACK_HTTP:
-        return http_begin(site, wsi, c);
+        return site && c ? http_begin(site, wsi, c) : -1;
     case LWS_CALLBACK_HTTP_BODY:
         return http_body(site, wsi, c, (struct slice){in, len});
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
@@ -90,7 +91,8 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
             http_end(c);
         return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return socket_confirm(site, wsi);
+        /* libwebsockets offers "h2c", too: the streams of such a connection belong to no site */
+        return site && strcasecmp(in, "websocket") == 0 ? socket_confirm(site, wsi) : -1;
     case LWS_CALLBACK_ESTABLISHED:
         return socket_open(site, wsi, c);
     case LWS_CALLBACK_RECEIVE:
@@ -218,6 +220,7 @@ static void web_free(struct web *w)
         hub_set_wake(w->hub, NULL, NULL);
     if (w->context)
         lws_context_destroy(w->context);
+    pool_free(w);
     site_close(&w->rest);
     site_close(&w->page);
     buf_free(&w->frame);

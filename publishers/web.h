@@ -13,7 +13,7 @@
 struct http_request {
     const char *method; /* GET POST PUT PATCH DELETE HEAD OPTIONS */
     const char
-        *path; /* percent-decoded already, dots resolved, without the query: "/connectors/a b/status" */
+        *path; /* percent-decoded but for %25, dots resolved, without the query: "/connectors/a b/status" */
     const char *query; /* behind the ?: "a=1&b=x%26y", for http_decode piece by piece (+ is a blank already);
                           "" when there is none */
     const char *content_type; /* "" when there is none */

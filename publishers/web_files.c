@@ -8,12 +8,13 @@
 
 static const struct {
     const char *path, *file, *type;
+    bool shared; /* pages of other origins may load it */
 } files[] = {
     {"/", "index.html", "text/html; charset=utf-8"},
     {"/index.html", "index.html", "text/html; charset=utf-8"},
     {"/app.js", "app.js", "text/javascript; charset=utf-8"},
-    {"/walwire.js", "walwire.js", "text/javascript; charset=utf-8"},
-    {"/walwire.d.ts", "walwire.d.ts", "text/plain; charset=utf-8"},
+    {"/walwire.js", "walwire.js", "text/javascript; charset=utf-8", .shared = true},
+    {"/walwire.d.ts", "walwire.d.ts", "text/plain; charset=utf-8", .shared = true},
     {"/style.css", "style.css", "text/css; charset=utf-8"},
     {"/icon.svg", "icon.svg", "image/svg+xml"},
 };
@@ -54,6 +55,8 @@ void file_reply(const struct web *w, const struct http_request *request, struct 
         http_reply_header(reply, "allow", "GET, HEAD");
     } else {
         reply->content_type = files[i].type;
+        if (files[i].shared)
+            http_reply_header(reply, "access-control-allow-origin", "*");
     }
     http_reply_header(
         reply, "content-security-policy",

@@ -51,6 +51,17 @@ bool header_copy(struct lws *wsi, enum lws_token_indexes token, struct buf *out)
     return out->len > 0;
 }
 
+/* It comes decoded: a % is encoded again, so that who decodes it gets what was meant. */
+static void path_append(struct buf *out, struct slice decoded)
+{
+    buf_append(out, "", 0); /* the NUL, if there is nothing */
+    for (size_t i = 0; i < decoded.len; i++)
+        if (decoded.ptr[i] == '%')
+            BUF_LIT(out, "%25");
+        else
+            buf_char(out, decoded.ptr[i]);
+}
+
 bool path_copy(struct lws *wsi, struct buf *out, const char **method)
 {
     static const char *const methods[] = {
@@ -63,7 +74,7 @@ bool path_copy(struct lws *wsi, struct buf *out, const char **method)
     bool known = n >= 0 && (size_t)n < sizeof(methods) / sizeof(*methods) && methods[n];
     buf_reset(out);
     if (known) {
-        buf_append(out, uri, (size_t)len);
+        path_append(out, (struct slice){uri, (size_t)len});
         *method = methods[n];
     }
     return known;
@@ -175,8 +186,10 @@ static bool ask(struct web *w, struct lws *wsi, struct conn *c)
                         .body = moved(&c->body),
                         .reply = {.status = 200, .content_type = "application/json"}};
     c->asked = job;
-    if (pool_put(w, job))
+    if (pool_put(w, job)) {
+        lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* that of the headers goes on without a body */
         return true;
+    }
     c->asked = NULL;
     job_free(job);
     return false;

@@ -101,7 +101,8 @@ bool path_copy(struct lws *wsi, struct buf *out, const char **method);
 
 /* web_pool.c */
 bool pool_start(struct web *w, struct err *e);
-void pool_stop(struct web *w); /* waits for handlers that run; what waits is dropped */
+void pool_stop(struct web *w); /* waits for handlers that run; nothing that waits is begun any more */
+void pool_free(struct web *w); /* what was left; after the connections, which point to it */
 /* Takes the request over. false: too many wait already, nothing was taken. */
 bool pool_put(struct web *w, struct job *job);
 struct job *pool_done(struct web *w); /* a list of what has been answered; the caller's */

@@ -99,6 +99,11 @@ void pool_stop(struct web *w)
     pthread_mutex_unlock(&p->lock);
     for (size_t i = 0; i < p->n_threads; i++)
         pthread_join(p->threads[i], NULL);
+}
+
+void pool_free(struct web *w)
+{
+    struct pool *p = &w->pool;
     list_free(p->waiting);
     list_free(p->done);
     pthread_cond_destroy(&p->wake);

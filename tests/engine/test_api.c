@@ -252,6 +252,35 @@ START_TEST(configurations_are_put_and_patched_and_secrets_survive_both)
 }
 END_TEST
 
+/* Answers tell what the user wrote, not what it stands for. */
+START_TEST(what_placeholders_stand_for_is_not_told)
+{
+    static const char *const settings[] = {
+        "\"slot.name\":\"${env:HIDDEN}\"",
+        "\"tasks.max\":\"${env:HIDDEN}\"",
+        "\"snapshot.mode\":\"${env:HIDDEN}\"",
+        "\"table.include.list\":\"${env:HIDDEN}\",\"table.exclude.list\":\"b\"",
+    };
+    start();
+    setenv("HIDDEN", "Geheim(Text", 1);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        char *config = xasprintf("{\"name\":\"a\"," GOOD ",%s}", settings[i]);
+        char *created = xasprintf("{\"name\":\"a\",\"config\":%s}", config);
+        ask("POST", "/connectors", created);
+        ck_assert_int_eq(reply.status, 400);
+        ck_assert_msg(!strstr(reply.body.ptr, "Geheim"), "%s", reply.body.ptr);
+        ask("PUT", "/connector-plugins/PostgresConnector/config/validate", config);
+        ck_assert_int_eq(reply.status, 200);
+        ck_assert_ptr_null(strstr(reply.body.ptr, "\"error_count\":0"));
+        ck_assert_msg(!strstr(reply.body.ptr, "Geheim"), "%s", reply.body.ptr);
+        free(config);
+        free(created);
+    }
+    unsetenv("HIDDEN");
+    worker_free(worker);
+}
+END_TEST
+
 START_TEST(a_connector_may_begin_stopped)
 {
     start();
@@ -386,6 +415,21 @@ START_TEST(logger_levels_are_set_by_name)
 }
 END_TEST
 
+/* What listens already may not have its connectors yet: who asks shall come back. */
+START_TEST(a_starting_server_says_so)
+{
+    start();
+    worker_set_starting(worker, true);
+    expect("GET", "/health", "", 503,
+           "{\"status\":\"starting\",\"message\":\"Worker is still starting up.\"}");
+    expect("GET", "/connectors", "", 503,
+           "{\"error_code\":503,\"message\":\"Worker is still starting up.\"}");
+    worker_set_starting(worker, false);
+    expect("GET", "/connectors", "", 200, "[]");
+    worker_free(worker);
+}
+END_TEST
+
 START_TEST(the_server_tells_whose_interface_it_speaks)
 {
     start();
@@ -406,4 +450,5 @@ SUITE_MAIN("api", the_life_of_a_connector, restarting, a_failure_is_seen_in_the_
            names_with_other_characters, validation_names_each_option_with_its_errors,
            metrics_are_prometheus_text, methods_are_told_and_other_types_are_not_acceptable,
            active_topics_are_told_and_forgotten, logger_levels_are_set_by_name,
+           what_placeholders_stand_for_is_not_told, a_starting_server_says_so,
            the_server_tells_whose_interface_it_speaks)

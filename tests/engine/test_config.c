@@ -230,7 +230,7 @@ END_TEST
 START_TEST(all_errors_are_told_at_once)
 {
     struct props *p = props_new();
-    struct findings *f = config_findings("c", p, NULL);
+    struct findings *f = config_findings("c", p, p, NULL);
     static const char *const want[] = {"database.hostname", "database.user", "database.dbname",
                                        "topic.prefix"};
     ck_assert_uint_eq(f->count, 4);

@@ -1,5 +1,5 @@
 """walwire.v1 on the wire: what a client is told is exactly what happened to the table. Source: docs/PROTOCOL.md."""
-import json, subprocess
+import json, os, shutil, subprocess
 
 from fold import difference, name_of, table
 from services import Closed, Refused, WebSocket, wait_until
@@ -342,6 +342,26 @@ def test_heartbeats_move_the_position_on(ctx):
         ctx.postgres.psql("insert into other values (1)", db)
         beat = ws.recv_type("heartbeat", 40)
         assert beat["pos"] > before and beat["lag_ms"] >= 0
+
+
+def test_a_change_that_cannot_be_stored_leaves_browsers_alone(ctx):
+    """PUT .../config answers 500 while its storage is gone; the connector and its clients go on."""
+    kept = os.path.join(ctx.temp_dir(), "kept")
+    os.mkdir(kept)
+    db = ctx.database(ITEMS)
+    spec = ctx.connector(db)
+    engine = ctx.walwire(kafka=False, config__storage__file__filename=os.path.join(kept, "connectors"))
+    engine.create(spec)
+    engine.wait_streaming(spec, ctx.postgres)
+    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
+    with WebSocket(engine.ws) as ws:
+        ws.recv_type("welcome")
+        subscribe(ws, table="public.items")
+        shutil.rmtree(kept)
+        code, answer = engine.rest("PUT", f"/connectors/{spec['name']}/config", {**spec["config"], "max.batch.size": "1000"})
+        assert code == 500, f"{code}: {answer}"
+        ctx.postgres.psql("insert into items values (1, 1, 'a')", db)
+        assert ws.recv_type("change")["key"] == {"id": 1}
 
 
 def test_a_shutdown_is_said_and_a_client_goes_on_where_it_was(ctx):

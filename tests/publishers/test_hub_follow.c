@@ -129,6 +129,27 @@ START_TEST(a_snapshot_must_see_what_passed_by)
 }
 END_TEST
 
+/* The same for what came faster than it could be taken. */
+START_TEST(a_snapshot_must_see_what_there_was_no_room_for)
+{
+    static const uint64_t running[] = {190};
+    struct reader r = {.rows = "[{\"id\":1}]", .times = 1};
+    r.visibility[0] =
+        (struct hub_visibility){.xmin = 190, .xmax = 200, .xip = running, .n_xip = 1, .insert_lsn = 900};
+    r.visibility[1] = (struct hub_visibility){.xmin = 200, .xmax = 200, .insert_lsn = 900};
+    publish(items, 'c', 500, 190, 1);
+    for (int i = 0; i < 300; i++)
+        publish(items, 'c', 501 + (lsn_t)i, 100, i);
+    hub_position(hub, source, 900, 0);
+    hub_turn(hub);
+    struct client *c = snapshot_of(&r);
+    await(c, "ready");
+    pthread_join(r.thread, NULL);
+    ck_assert_uint_eq(r.tries, 2);
+    client_free(c);
+}
+END_TEST
+
 /* After a restart those who were reading come back: until it is clear that nobody does, all is kept. */
 START_TEST(another_history_is_followed_at_first)
 {
@@ -158,6 +179,7 @@ int main(void)
     tcase_add_test(tcase, a_reader_comes_in_the_middle_of_a_transaction);
     tcase_add_test(tcase, a_reader_resumes_only_behind_what_passed_by);
     tcase_add_test(tcase, a_snapshot_must_see_what_passed_by);
+    tcase_add_test(tcase, a_snapshot_must_see_what_there_was_no_room_for);
     tcase_add_test(tcase, another_history_is_followed_at_first);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -178,6 +178,27 @@ START_TEST(a_reader_is_bounded_and_cancelled)
 }
 END_TEST
 
+/* What the server's end cut off is not told to be the whole table. */
+START_TEST(a_snapshot_that_a_stop_cuts_off_is_not_ready)
+{
+    static char rows[100001];
+    memset(rows, ' ', sizeof(rows) - 1);
+    rows[0] = '[';
+    rows[sizeof(rows) - 2] = ']';
+    struct reader r = {
+        .visibility[0] = {.xmin = 60, .xmax = 60, .insert_lsn = 100}, .rows = rows, .times = 1000};
+    struct client *c = snapshot_of(&r);
+    while (__atomic_load_n(&r.done, __ATOMIC_RELAXED) < 42) /* 4 MiB of 100 kB */
+        hub_turn(hub);
+    hub_stop(hub);
+    pthread_join(r.thread, NULL);
+    struct json_object *message = await(c, "error");
+    expect(message, "message", "\"the server is shutting down\"");
+    expect(message, "retry", "true");
+    client_free(c);
+}
+END_TEST
+
 START_TEST(stopping_frees_the_readers)
 {
     struct reader r = {.times = 0};
@@ -230,6 +251,7 @@ int main(void)
     tcase_add_test(tcase, a_failed_snapshot_is_an_error);
     tcase_add_test(tcase, a_reader_is_bounded_and_cancelled);
     tcase_add_test(tcase, stopping_frees_the_readers);
+    tcase_add_test(tcase, a_snapshot_that_a_stop_cuts_off_is_not_ready);
     tcase_add_test(tcase, large_snapshot_rows_are_cut);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

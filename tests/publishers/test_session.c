@@ -47,6 +47,8 @@ START_TEST(clients_that_do_not_read_are_cut)
 }
 END_TEST
 
+#define NINETY "123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+
 static const struct {
     const char *message, *code;
 } REFUSED[] = {
@@ -54,6 +56,7 @@ static const struct {
     {"[]", "\"bad_json\""},
     {"{} {}", "\"bad_json\""},
     {"{\"type\":\"dance\"}", "\"bad_request\""},
+    {"{\"type\":\"ping\",\"n\":\"" NINETY "12345678901\"}", "\"bad_request\""},
     {"{\"type\":\"auth\",\"token\":\"x\"}", "\"unsupported\""},
     {"{\"type\":\"more\",\"id\":1}", "\"unsupported\""},
     {"{\"type\":\"subscribe\",\"table\":\"public.items\"}", "\"bad_request\""},
@@ -86,6 +89,23 @@ START_TEST(bad_requests_are_answered)
     expect(message, "retry", "false");
     say(c, "{\"type\":\"ping\",\"n\":4}");
     expect(expect_type(c, "pong"), "n", "4");
+    client_free(c);
+}
+END_TEST
+
+/* Who asks without reading costs some memory, not all of it. */
+START_TEST(answers_that_nobody_reads_end_the_session)
+{
+    play_teardown();
+    play_with((struct hub_options){.rate = 1000000});
+    struct client *c = live();
+    for (int i = 0; i < 60000; i++)
+        say(c, "{\"type\":\"ping\",\"n\":\"" NINETY "\"}");
+    struct buf frame = BUF_EMPTY;
+    session_gather(c->session, &frame, now);
+    ck_assert_uint_lt(frame.len, 5 * 1024 * 1024);
+    ck_assert_ptr_nonnull(strstr(frame.ptr, "\"code\":4008"));
+    buf_free(&frame);
     client_free(c);
 }
 END_TEST
@@ -167,6 +187,7 @@ int main(void)
     tcase_add_test(tcase, clients_that_do_not_read_are_cut);
     tcase_add_loop_test(tcase, bad_requests_are_answered, 0, sizeof(REFUSED) / sizeof(*REFUSED));
     tcase_add_test(tcase, requests_are_limited);
+    tcase_add_test(tcase, answers_that_nobody_reads_end_the_session);
     tcase_add_test(tcase, shutdown_is_announced_behind_what_waits);
     tcase_add_test(tcase, a_removed_connector_says_so);
     tcase_add_test(tcase, sessions_follow_one_connector);

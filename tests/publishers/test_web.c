@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "web_impl.h"
 #include "web_play.h"
 #include "xmalloc.h"
 
@@ -19,6 +20,16 @@ START_TEST(the_page_is_served)
     page("GET", "/app.js", "content-type: text/javascript");
     page("GET", "/app.js?v=1", "\r\n\r\napp()");
     page("HEAD", "/app.js", "content-length: 5");
+}
+END_TEST
+
+/* The library is for other pages; they cannot read this one. */
+START_TEST(pages_of_other_origins_may_load_the_library)
+{
+    page("GET", "/walwire.js", "access-control-allow-origin: *\r\n");
+    char *reply = ask(web_page_port(web, 0), "GET", "/app.js", "", "");
+    lacks(reply, "access-control");
+    free(reply);
 }
 END_TEST
 
@@ -38,6 +49,7 @@ END_TEST
 START_TEST(requests_reach_the_handler)
 {
     rest("GET", "/connectors/a%20b?x=1&y=a%26b", "", "", "GET /connectors/a b?x=1&y=a%26b [] ");
+    rest("GET", "/connectors/a%25b", "", "", "GET /connectors/a%25b? [] "); /* a%b, encoded once */
     rest("PUT", "/pause", "", "", "PUT /pause? [] ");
     rest("POST", "/connectors", "Content-Type: application/json\r\nContent-Length: 7\r\n", "{\"a\":1}",
          "POST /connectors? [application/json] {\"a\":1}");
@@ -96,6 +108,27 @@ START_TEST(connections_are_kept)
 }
 END_TEST
 
+/* A browser's connection is never made one of HTTP/2. */
+START_TEST(other_upgrades_are_refused)
+{
+    static const char request[] =
+        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n";
+    int ports[] = {web_rest_port(web, 0), web_page_port(web, 0)};
+    for (int i = 0; i < 2; i++) {
+        char bytes[4096];
+        int fd = dial(ports[i]);
+        put(fd, request, strlen(request));
+        for (ssize_t n; (n = read(fd, bytes, sizeof(bytes) - 1)) > 0;) {
+            bytes[n] = 0;
+            lacks(bytes, "101 ");
+        }
+        close(fd);
+    }
+    rest("GET", "/after", "", "", "GET /after? [] ");
+}
+END_TEST
+
 /* A page of another origin cannot make a browser change anything. */
 START_TEST(foreign_pages_change_nothing)
 {
@@ -104,6 +137,41 @@ START_TEST(foreign_pages_change_nothing)
     web_stop(web);
     web_open("http://good.example");
     rest("POST", "/c", "Origin: http://good.example\r\nContent-Length: 1\r\n", "x", "200 ");
+}
+END_TEST
+
+static bool entered; /* atomic */
+
+/* Answers when the web thread has ended and its connections have not. */
+static void late(void *ctx, const struct http_request *request, struct http_reply *reply)
+{
+    struct web **w = ctx;
+    __atomic_store_n(&entered, true, __ATOMIC_RELEASE);
+    for (bool ending = false; !ending; sched_yield()) {
+        pthread_mutex_lock(&(*w)->pool.lock);
+        ending = (*w)->pool.ending;
+        pthread_mutex_unlock(&(*w)->pool.lock);
+    }
+    buf_str(&reply->body, "{}");
+}
+
+START_TEST(a_stop_waits_for_what_is_being_answered)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct err e = {0};
+    static struct web *w;
+    struct web_options options = {
+        .listeners = "http://127.0.0.1:0", .web_dir = dir, .handler = late, .handler_ctx = &w};
+    w = web_start(&options, &e);
+    ck_assert_msg(w, "%s", e.text);
+    int fd = dial(web_rest_port(w, 0));
+    put(fd, request, strlen(request));
+    while (!__atomic_load_n(&entered, __ATOMIC_ACQUIRE))
+        sched_yield();
+    web_stop(w);
+    char byte;
+    ck_assert_int_le(read(fd, &byte, 1), 0);
+    close(fd);
 }
 END_TEST
 
@@ -167,11 +235,14 @@ int main(void)
     tcase_add_checked_fixture(tcase, web_setup, web_teardown);
     tcase_set_timeout(tcase, 20);
     tcase_add_test(tcase, the_page_is_served);
+    tcase_add_test(tcase, pages_of_other_origins_may_load_the_library);
     tcase_add_test(tcase, nothing_else_is_served);
     tcase_add_test(tcase, requests_reach_the_handler);
     tcase_add_test(tcase, replies_carry_status_type_and_headers);
     tcase_add_test(tcase, bodies_are_bounded);
     tcase_add_test(tcase, connections_are_kept);
+    tcase_add_test(tcase, other_upgrades_are_refused);
+    tcase_add_test(tcase, a_stop_waits_for_what_is_being_answered);
     tcase_add_test(tcase, foreign_pages_change_nothing);
     tcase_add_test(tcase, what_cannot_be_opened_is_said);
     tcase_add_test(tcase, an_unreadable_page_is_said);

@@ -63,6 +63,7 @@ void web_setup(void)
     ck_assert_ptr_nonnull(mkdtemp(dir));
     file_write("index.html", "<!doctype html>");
     file_write("app.js", "app()");
+    file_write("walwire.js", "lib()");
     hub = hub_new(&options);
     source = hub_source(hub, "shop");
     hub_epoch(hub, source, "7-1-a", 100);
@@ -79,6 +80,8 @@ void web_teardown(void)
     snprintf(path, sizeof(path), "%s/index.html", dir);
     unlink(path);
     snprintf(path, sizeof(path), "%s/app.js", dir);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/walwire.js", dir);
     unlink(path);
     rmdir(dir);
 }
