@@ -117,6 +117,8 @@ class Topics:
         """What consumers can read of partition 0, in messages; None when there is no such topic."""
         low, high = ctypes.c_int64(), ctypes.c_int64()
         failed = self.lib.rd_kafka_query_watermark_offsets(self.handle, topic.encode(), 0, ctypes.byref(low), ctypes.byref(high), 2000)
+        if failed:
+            self._refresh()
         return None if failed else high.value
 
     def create(self, topic):

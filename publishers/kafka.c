@@ -111,7 +111,7 @@ static void announce(struct sink *s, struct handle *h)
 {
     int n = 0, served = 0;
     for (int64_t end = clock_mono_ms() + ANNOUNCE_MS; n >= 0 && clock_mono_ms() < end;) {
-        n = n > 0 ? n : partitions_now(s, h);
+        n = partitions_now(s, h); /* each time: librdkafka would go on believing what it heard first */
         while (served < n && served < MOST_ASKED && partition_serves(s, h, served))
             served++;
         if (n > 0 && (served == n || served == MOST_ASKED))
