@@ -200,6 +200,10 @@ static void wish(struct task *t, enum wish w)
     /* The thread rests as failed under the wish RUN: only another wish wakes it. */
     t->wish = w == WISH_RUN && rests && t->face.status.state == STATE_FAILED ? WISH_RESTART : w;
     atomic_store(&t->face.stop, w != WISH_RUN);
+    struct connector_status *s = &t->face.status;
+    if (t->wish == WISH_RESTART &&
+        s->state == STATE_FAILED) /* who asks right after must not hear of the old failure */
+        *s = (struct connector_status){.state = STATE_RUNNING, .step = "connect", .lag_ms = -1};
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->face.mutex);
     wake_signal(t->face.wake_fd);
