@@ -2,6 +2,7 @@
 #ifndef BASE_SLICE_H
 #define BASE_SLICE_H
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -44,6 +45,16 @@ static inline struct slice slice_cut(struct slice a, size_t from, size_t len)
     if (len > a.len - from)
         len = a.len - from;
     return (struct slice){from ? a.ptr + from : a.ptr, len};
+}
+
+/* Without white space at both ends. */
+static inline struct slice slice_trim(struct slice a)
+{
+    while (a.len && isspace((unsigned char)*a.ptr))
+        a = slice_cut(a, 1, a.len);
+    while (a.len && isspace((unsigned char)a.ptr[a.len - 1]))
+        a.len--;
+    return a;
 }
 
 #endif

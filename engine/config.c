@@ -101,12 +101,8 @@ static struct json_style style_of(const char *which, const struct props *connect
 
 static char *lower_trimmed(const char *text)
 {
-    while (isspace((unsigned char)*text))
-        text++;
-    size_t n = strlen(text);
-    while (n && isspace((unsigned char)text[n - 1]))
-        n--;
-    char *out = xstrndup(text, n);
+    struct slice s = slice_trim(slice_of(text));
+    char *out = xstrndup(s.ptr, s.len);
     for (char *at = out; *at; at++)
         *at = (char)tolower((unsigned char)*at);
     return out;

@@ -6,7 +6,6 @@
 
 #include "java_map.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -17,19 +16,9 @@ enum { MOST_WORDS = 24 };
 
 static const char *const connect_groups[] = {"Common", "Error Handling", "Exactly Once Support", NULL};
 
-static struct slice trimmed(const char *text)
-{
-    while (isspace((unsigned char)*text))
-        text++;
-    size_t n = strlen(text);
-    while (n && isspace((unsigned char)text[n - 1]))
-        n--;
-    return (struct slice){text, n};
-}
-
 static bool is_blank(const char *text)
 {
-    return !text || trimmed(text).len == 0;
+    return !text || slice_trim(slice_of(text)).len == 0;
 }
 
 static bool same_word(struct slice a, struct slice b)
@@ -68,7 +57,8 @@ const struct option *option_find(const char *name)
 
 int option_word(const char *words, const char *value)
 {
-    struct slice rest = words ? slice_of(words) : (struct slice){NULL, 0}, word, wanted = trimmed(value);
+    struct slice rest = words ? slice_of(words) : (struct slice){NULL, 0}, word,
+                 wanted = slice_trim(slice_of(value));
     for (int i = 0; next_part(&rest, '|', &word); i++)
         if (same_word(word, wanted))
             return i;
@@ -79,7 +69,7 @@ bool option_differs(const struct option *o, const char *value)
 {
     if (is_blank(value))
         return false;
-    return !same_word(trimmed(value), slice_of(o->preset ? o->preset : ""));
+    return !same_word(slice_trim(slice_of(value)), slice_of(o->preset ? o->preset : ""));
 }
 
 /* Levenshtein's distance, one row at a time. */
@@ -130,7 +120,7 @@ static bool connect_style(const struct option *o)
 static void check_number(const struct option *o, const char *value, struct buf *why)
 {
     bool wide = o->kind == OPTION_LONG, connect = connect_style(o);
-    struct slice s = trimmed(value);
+    struct slice s = slice_trim(slice_of(value));
     char *end = NULL;
     errno = 0;
     long long n = strtoll(value, &end, 10);
@@ -149,7 +139,7 @@ static void check_number(const struct option *o, const char *value, struct buf *
 
 static void check_bool(const struct option *o, const char *value, struct buf *why)
 {
-    struct slice s = trimmed(value);
+    struct slice s = slice_trim(slice_of(value));
     if (!same_word(s, SLICE("true")) && !same_word(s, SLICE("false")))
         buf_str(why, connect_style(o) ? "Expected value to be either true or false"
                                       : "Either 'true' or 'false' is expected");

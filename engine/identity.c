@@ -18,15 +18,6 @@ bool identity_next(const char **list, struct slice *entry)
     return true;
 }
 
-static struct slice trimmed(struct slice s)
-{
-    while (s.len && isspace((unsigned char)*s.ptr))
-        s = slice_cut(s, 1, s.len);
-    while (s.len && isspace((unsigned char)s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 static bool has_space(struct slice s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -47,7 +38,7 @@ static bool is_index_name(struct slice s)
 bool identity_parse(struct slice entry, struct identity_entry *out)
 {
     static const char *const words[] = {"DEFAULT", "FULL", "NOTHING"};
-    entry = trimmed(entry);
+    entry = slice_trim(entry);
     const char *colon = entry.len ? memchr(entry.ptr, ':', entry.len) : NULL;
     if (!colon || colon == entry.ptr)
         return false;

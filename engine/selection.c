@@ -7,7 +7,6 @@
 #include "column_size.h"
 #include "xmalloc.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 
 struct key_columns {
@@ -44,15 +43,6 @@ void selection_shown(const struct config *config, const struct relation *rel, co
 
 /* ---- message.key.columns ---- */
 
-static struct slice trimmed(struct slice s)
-{
-    while (s.len && isspace((unsigned char)*s.ptr))
-        s = slice_cut(s, 1, s.len);
-    while (s.len && isspace((unsigned char)s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 static struct slice part_next(const char **at, const char *end, char separator)
 {
     const char *from = *at, *to = memchr(from, separator, (size_t)(end - from));
@@ -63,7 +53,7 @@ static struct slice part_next(const char **at, const char *end, char separator)
 static bool add_column(struct key_columns *k, struct slice table, struct slice column, struct err *e)
 {
     struct buf text = BUF_EMPTY;
-    buf_printf(&text, SLICE_FMT "." SLICE_FMT, SLICE_ARG(table), SLICE_ARG(trimmed(column)));
+    buf_printf(&text, SLICE_FMT "." SLICE_FMT, SLICE_ARG(table), SLICE_ARG(slice_trim(column)));
     struct pattern_list *p = pattern_list_new(text.ptr, e);
     buf_free(&text);
     if (!p)
@@ -93,7 +83,7 @@ struct key_columns *key_columns_new(const char *text, struct err *e)
     const char *at = text ? text : "", *end = at + strlen(at);
     while (at < end) {
         struct slice entry = part_next(&at, end, ';');
-        if (trimmed(entry).len && !add_entry(k, entry, e)) {
+        if (slice_trim(entry).len && !add_entry(k, entry, e)) {
             key_columns_free(k);
             return NULL;
         }

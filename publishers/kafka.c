@@ -125,9 +125,8 @@ static enum sink_result topic_first(struct sink *s, struct topic *topic, struct 
 {
     const struct kafka_topic_shape *shape = kafka_topics_shape(s->topics, topic->name);
     struct handle *h = handle_new(s, topic);
-    if (!shape) {
+    if (!shape)
         return handle_open(s, h) ? SINK_OK : (sink_failed(s, e), SINK_FAIL);
-    }
     if (kafka_topic_ask(s->rk, s->reports, topic->name, shape, CREATE_TIMEOUT_MS, &s->failed))
         return SINK_FULL;
     return sink_failed(s, e), SINK_FAIL;
