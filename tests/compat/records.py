@@ -53,7 +53,8 @@ class Masker:
         keys = set(value)
         if {"connector", "ts_ms", "snapshot"} <= keys:  # a source block
             value = dict(value, version="VERSION")
-            hidden, word = (set() if self.live and value["snapshot"] in ("false", None) else POSITION), "POSITION"
+            # Each side's slot has an xmin of its own.
+            hidden, word = ({"xmin"} if self.live and value["snapshot"] in ("false", None) else POSITION), "POSITION"
         elif {"aggregate_type", "id", "type"} <= keys or keys == {"id"} and re.fullmatch(r"[0-9a-f-]{36}", str(value["id"])):  # notification
             return {k: "NOTE" if k in ("id", "timestamp") else v for k, v in value.items()}
         elif keys == {"id"} and re.fullmatch(r"\d+:\d+", str(value["id"])):  # a transaction record's key
