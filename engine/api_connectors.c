@@ -8,6 +8,7 @@
 #include "json.h"
 
 #include <ctype.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 /* ---- bodies ---- */
@@ -294,22 +295,30 @@ static void put_props(struct api_call *call, struct props *next)
         answer_change(call, name, worker_update(call->worker, name, next, &e), false, &e);
 }
 
+/* Requests are answered by several threads: of two that change a part of one configuration, none may be
+ * lost. */
+static pthread_mutex_t one_change = PTHREAD_MUTEX_INITIALIZER;
+
 static void put_config(struct api_call *call)
 {
     struct props *next = api_body_props(call);
+    pthread_mutex_lock(&one_change);
     if (next)
         put_props(call, next);
+    pthread_mutex_unlock(&one_change);
     props_free(next);
 }
 
 static void patch_config(struct api_call *call)
 {
     struct worker_view v;
-    if (!look_connector(call, &v))
-        return;
-    if (api_body_patch(call, v.config))
-        put_props(call, v.config);
-    worker_view_free(&v);
+    pthread_mutex_lock(&one_change);
+    if (look_connector(call, &v)) {
+        if (api_body_patch(call, v.config))
+            put_props(call, v.config);
+        worker_view_free(&v);
+    }
+    pthread_mutex_unlock(&one_change);
 }
 
 static void delete_connector(struct api_call *call)

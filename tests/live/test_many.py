@@ -1,6 +1,7 @@
 """Many connectors in one process: each with its slot, its threads and its own failures."""
 import os, threading
 
+from process import Process, at_exit
 from services import wait_until
 from walwire import connector
 
@@ -104,3 +105,62 @@ def flushed(postgres, spec):
 
 
 test_fifty_connectors_fail_each_alone.timeout = 240
+
+
+def occupy(ctx, postgres, db, slot):
+    """Another reader on the slot, until it is stopped."""
+    reader = Process([postgres.program("pg_recvlogical"), "-d", postgres.conninfo(db), "-S", slot, "--start", "-f", "/dev/null",
+                      "-o", "proto_version=1", "-o", "publication_names=dbz_publication"], os.path.join(ctx.temp_dir(), "log"))
+    at_exit(reader.stop)
+    wait_until(lambda: postgres.streaming(slot), 20, f"slot {slot} to be in use")
+    return reader
+
+
+def test_a_task_is_tried_again_as_often_as_errors_max_retries_says(ctx):
+    """Two tries more and no third; without a limit it goes on as soon as what was in its way is gone."""
+    db = ctx.database("create table t(id int primary key); insert into t values (1)")
+    spec = ctx.connector(db, slot__max__retries="0", retriable__restart__connector__wait__ms="400", errors__max__retries="2")
+    engine, name = ctx.walwire(spec), spec["name"]
+    reader, before = resume_while_occupied(ctx, engine, db, spec)
+    wait_until(lambda: engine.status(name)[0] == "FAILED", 30, "the task to fail")
+    assert "is in use by process" in engine.status(name)[1], engine.status(name)
+    assert tries(engine) - before == 2, f"{tries(engine) - before} tries more"
+    reader.stop()
+    engine.rest("PATCH", f"/connectors/{name}/config", {"errors.max.retries": "-1"})
+    reader, before = resume_while_occupied(ctx, engine, db, spec)
+    wait_until(lambda: tries(engine) - before > 6, 30, "more tries than two")
+    reader.stop()
+    engine.wait_streaming(spec, ctx.postgres)
+
+
+def tries(engine):
+    return engine.log().count("trying again in")
+
+
+def resume_while_occupied(ctx, engine, db, spec):
+    """Another has the slot when the connector, which has streamed before, wants it back."""
+    engine.wait_streaming(spec, ctx.postgres)
+    engine.rest("PUT", f"/connectors/{spec['name']}/stop")
+    wait_until(lambda: not ctx.postgres.streaming(spec["config"]["slot.name"]), 20, "the slot to be free")
+    reader, before = occupy(ctx, ctx.postgres, db, spec["config"]["slot.name"]), tries(engine)
+    engine.rest("PUT", f"/connectors/{spec['name']}/resume")
+    return reader, before
+
+
+def test_parts_of_a_configuration_changed_at_once_are_all_kept(ctx):
+    db = ctx.database("create table t(id int primary key)")
+    spec = ctx.connector(db)
+    engine, name = ctx.walwire(spec, kafka=False), spec["name"]
+    engine.wait_running(name)
+    codes = []
+
+    def change(i):
+        codes.append(engine.rest("PATCH", f"/connectors/{name}/config", {f"custom.part{i}": str(i)})[0])
+    running = [threading.Thread(target=change, args=(i,)) for i in range(8)]
+    for t in running:
+        t.start()
+    for t in running:
+        t.join()
+    assert codes == [200] * 8, codes
+    config = engine.rest("GET", f"/connectors/{name}/config")[1]
+    assert [config.get(f"custom.part{i}") for i in range(8)] == [str(i) for i in range(8)], config
