@@ -37,11 +37,13 @@ struct transaction {
 struct change {
     enum change_op op;
     lsn_t lsn;                    /* start of the XLogData frame: what Debezium writes as source.lsn */
+    size_t size;                  /* bytes of its message */
     const struct transaction *tx; /* NULL: outside a transaction */
     struct relation *relation;
     char before_kind;          /* K key-only, O full old row, 0 none */
     const struct cell *before; /* relation->n_columns cells, or NULL */
     const struct cell *after;
+    bool binary; /* some cells are of kind b */
     /* OP_TRUNCATE */
     struct relation *const *truncated;
     size_t n_truncated;

@@ -30,14 +30,20 @@ struct envelope *envelope_new(const struct envelope_rules *rules)
     return env;
 }
 
-void envelope_free(struct envelope *env)
+void envelope_trim(struct envelope *env)
 {
-    if (!env)
-        return;
     struct buf *all[] = {&env->old_key,    &env->new_key, &env->old_header,
                          &env->new_header, &env->first,   &env->second};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         buf_free(all[i]);
+    env->n = 0;
+}
+
+void envelope_free(struct envelope *env)
+{
+    if (!env)
+        return;
+    envelope_trim(env);
     free(env);
 }
 

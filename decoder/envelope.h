@@ -43,5 +43,7 @@ int envelope_make(struct envelope *env, struct plan *plan, const struct change *
 
 /* True when an update's key differs between the old tuple and the new one. */
 bool envelope_key_changed(const struct envelope *env);
+/* Gives back the memory that a large record has left; the records of the last call are gone. */
+void envelope_trim(struct envelope *env);
 
 #endif

@@ -13,6 +13,7 @@
  * the next BEGIN and its first row may carry that same LSN. */
 #include "pgoutput.h"
 
+#include "binary_text.h"
 #include "clock.h"
 #include "reader.h"
 #include "xmalloc.h"
@@ -123,7 +124,7 @@ static const char *parse_relation(struct pgoutput *d, struct reader *r, struct c
 /* Fills one cell for each column of the relation; a tuple of another width is a protocol error, never a
  * guess. */
 static const char *parse_tuple(struct reader *r, const struct relation *rel, struct cell *cells,
-                               bool may_be_unchanged)
+                               bool may_be_unchanged, bool *binary)
 {
     size_t n = read_u16(r);
     if (!reader_ok(r) || n != rel->n_columns)
@@ -136,6 +137,7 @@ static const char *parse_tuple(struct reader *r, const struct relation *rel, str
             if (len > INT32_MAX)
                 return "value length";
             cells[i].data = read_bytes(r, len);
+            *binary |= kind == 'b';
         } else if (kind != 'n' && !(kind == 'u' && may_be_unchanged)) {
             return "value kind";
         }
@@ -149,7 +151,7 @@ static const char *parse_tuple(struct reader *r, const struct relation *rel, str
 static void fill_unchanged(struct pgoutput *d, const struct change *out)
 {
     for (size_t i = 0; i < out->relation->n_columns; i++)
-        if (d->after[i].kind == 'u' && d->before[i].kind == 't')
+        if (d->after[i].kind == 'u' && (d->before[i].kind == 't' || d->before[i].kind == 'b'))
             d->after[i] = d->before[i];
 }
 
@@ -165,7 +167,7 @@ static const char *parse_row(struct pgoutput *d, struct reader *r, struct change
     if (op != OP_INSERT && (part == 'K' || part == 'O')) {
         out->before_kind = part;
         out->before = d->before;
-        const char *bad = parse_tuple(r, out->relation, d->before, false);
+        const char *bad = parse_tuple(r, out->relation, d->before, false, &out->binary);
         if (bad || op == OP_DELETE)
             return bad;
         part = (char)read_u8(r);
@@ -173,7 +175,7 @@ static const char *parse_row(struct pgoutput *d, struct reader *r, struct change
     if (part != 'N' || op == OP_DELETE)
         return "tuple marker";
     out->after = d->after;
-    const char *bad = parse_tuple(r, out->relation, d->after, true);
+    const char *bad = parse_tuple(r, out->relation, d->after, true, &out->binary);
     if (!bad && out->before)
         fill_unchanged(d, out);
     return bad;
@@ -261,6 +263,13 @@ void pgoutput_free(struct pgoutput *d)
     free(d);
 }
 
+bool pgoutput_to_text(struct pgoutput *d, const struct change *c, const struct types *types, size_t most,
+                      struct arena *a, struct err *e)
+{
+    return binary_cells(types, c->relation, c->before ? d->before : NULL, most, a, e) &&
+           binary_cells(types, c->relation, c->after ? d->after : NULL, most, a, e);
+}
+
 struct relations *pgoutput_relations(struct pgoutput *d)
 {
     return d->relations;
@@ -270,7 +279,7 @@ bool pgoutput_parse(struct pgoutput *d, lsn_t lsn, struct slice message, struct 
 {
     struct reader r = reader_of(message);
     bool was_in_tx = d->in_tx;
-    *out = (struct change){.op = OP_NONE, .lsn = lsn};
+    *out = (struct change){.op = OP_NONE, .lsn = lsn, .size = message.len};
     const char *bad = parse_by_tag(d, &r, out);
     if (bad)
         return broken(e, bad, &r, message, lsn);

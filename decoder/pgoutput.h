@@ -17,4 +17,9 @@ struct relations *pgoutput_relations(struct pgoutput *d);
  * opened anew. */
 bool pgoutput_parse(struct pgoutput *d, lsn_t lsn, struct slice message, struct change *out, struct err *e);
 
+/* Binary cells of at most so many bytes of the change that was parsed last become text, in the arena
+ * (binary_cells). ERR_DATA: malformed. */
+bool pgoutput_to_text(struct pgoutput *d, const struct change *c, const struct types *types, size_t most,
+                      struct arena *a, struct err *e);
+
 #endif

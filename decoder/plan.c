@@ -4,6 +4,7 @@
  * absent and an unavailable value look like, the schema in front, the table part of the source block. */
 #include "plan_impl.h"
 
+#include "binary_text.h"
 #include "column_size.h"
 #include "json.h"
 #include "xmalloc.h"
@@ -287,8 +288,7 @@ void plan_unplaced(struct plan *p, const struct field *f)
 
 bool plan_not_text(const struct plan *p, const struct field *f, struct err *e)
 {
-    return err_set(e, ERR_DATA, "%s.%s column %s: a binary value came though text was asked for",
-                   p->rel->schema, p->rel->name, p->rel->columns[f->column].name);
+    return binary_lacks(p->rel, &p->rel->columns[f->column], e);
 }
 
 /* *e says why the value cannot be converted. */

@@ -71,6 +71,11 @@ bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct 
 bool plan_key_header(struct plan *p, const struct cell *cells, struct buf *out, struct err *e);
 bool plan_value(struct plan *p, const struct event *event, struct buf *value, struct err *e);
 
+/* The least number of bytes that the value of such an event will have; tuples may be NULL. */
+size_t plan_least_size(const struct plan *p, const struct cell *before, const struct cell *after);
+/* Gives back the memory that a large row has left. */
+void plan_trim(struct plan *p);
+
 /* The slow way to the same: trees in the arena, and their schemas. */
 bool plan_key_tree(struct plan *p, const struct cell *cells, struct arena *a, struct value *out,
                    struct err *e);

@@ -50,7 +50,7 @@ __attribute__((cold, noinline)) void plan_unplaced(struct plan *p, const struct 
  * event fails. Source: io.debezium.relational.TableSchemaBuilder, JdbcValueConverters.handleUnknownData. */
 __attribute__((cold, noinline)) bool plan_failed(struct plan *p, const struct field *f, const struct err *why,
                                                  struct err *e);
-/* ERR_DATA: PostgreSQL sends text unless asked for binary, which walwire never asks for. */
+/* ERR_DATA: a value came in a binary form that has no way to text (binary_text.h). */
 __attribute__((cold, noinline)) bool plan_not_text(const struct plan *p, const struct field *f,
                                                    struct err *e);
 

@@ -11,6 +11,7 @@ struct topic {
     char *name;
     void *handle;
     unsigned noted; /* the round of engine/activity.h that knows of it */
+    bool overran;   /* it was told that a message for it was too large */
 };
 
 struct header {
@@ -33,6 +34,8 @@ struct message {
     bool context;      /* also carries the connector's constant context headers */
     int32_t partition; /* -1: by key */
     struct mark *mark;
+    const char *table; /* schema.table that it is of; NULL: none */
+    char op;           /* enum change_op; 0: none, as of a tombstone */
 };
 
 #endif
