@@ -19,7 +19,8 @@ enum {
     COL_TYPMOD,
     COL_GENERATED,
     COL_RELATION,
-    COL_DIMENSIONS
+    COL_DIMENSIONS,
+    COL_IDENTITY
 };
 enum { TYPE_LABELS = 8, TYPE_DIMENSIONS, TYPE_NAMES, TYPE_OIDS, TYPE_TYPMODS, TYPE_FIELD_DIMENSIONS };
 enum { MOST_ROUNDS = 8 };
@@ -333,6 +334,7 @@ static void fill_columns(struct relation *rel, const struct catalog_ahead *a, bo
         c->name = arena_strdup(&rel->arena, PQgetvalue(res, i, COL_NAME));
         c->type_oid = oid_at(res, i, COL_TYPE);
         c->typmod = atoi(PQgetvalue(res, i, COL_TYPMOD));
+        c->identity = pg_true(res, i, COL_IDENTITY);
         fill_column(rel, c, res, i);
     }
 }

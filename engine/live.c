@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+enum { FIRST_NORMAL_OID = 16384 }; /* PostgreSQL's own types are below */
+
 struct live {
     struct hub *hub;
     const struct config *config;
@@ -93,6 +95,22 @@ static const char *type_label(const struct types *types, uint32_t oid, struct ar
     return t ? arena_strdup(a, t->name) : "unknown";
 }
 
+static const char *builtin_name(const struct type *t)
+{
+    return t && t->oid < FIRST_NORMAL_OID && t->kind == 'b' ? t->name : "";
+}
+
+/* What a filter compares: the type beneath a domain, or beneath an array's elements where these are none. */
+static const char *base_label(const struct types *types, uint32_t oid, struct arena *a)
+{
+    int32_t typmod = -1;
+    bool not_null = false;
+    const struct type *t = types_root(types, oid, &typmod, &not_null);
+    if (t && t->element && t->name[0] == '_')
+        return arena_printf(a, "%s[]", builtin_name(types_find(types, t->element)));
+    return builtin_name(t);
+}
+
 static void take_columns(struct live_table *t, const struct relation *rel, const struct types *types,
                          const bool *wanted, struct hub_column *columns)
 {
@@ -102,8 +120,9 @@ static void take_columns(struct live_table *t, const struct relation *rel, const
         t->column[t->n] = (uint16_t)i;
         t->style[t->n] = row_style_of(types, rel->columns[i].type_oid, &t->arena);
         t->identity[t->n] = rel->columns[i].identity;
-        columns[t->n++] =
-            (struct hub_column){rel->columns[i].name, type_label(types, rel->columns[i].type_oid, &t->arena)};
+        uint32_t oid = rel->columns[i].type_oid;
+        columns[t->n++] = (struct hub_column){rel->columns[i].name, type_label(types, oid, &t->arena),
+                                              base_label(types, oid, &t->arena)};
     }
 }
 
@@ -140,7 +159,8 @@ struct live_table *live_table_new(struct live *l, const struct relation *rel, co
     selection_shown(l->config, rel, types, wanted);
     take_columns(t, rel, types, wanted, columns);
     char *name = arena_printf(&t->arena, "%s.%s", rel->schema, rel->name);
-    const struct hub_table_info info = {name, columns, t->n, key, take_key(t, l->config, rel, key)};
+    const struct hub_table_info info = {name,       columns, t->n, key, take_key(t, l->config, rel, key),
+                                        t->identity};
     t->handle = hub_table_set(l->hub, l->source, &info);
     return t;
 }
@@ -152,6 +172,12 @@ void live_table_free(struct live_table *t)
     buf_free(&t->bytes);
     arena_free(&t->arena);
     free(t);
+}
+
+void live_table_trim(struct live_table *t)
+{
+    if (t)
+        buf_free(&t->bytes);
 }
 
 /* ---- a change ---- */

@@ -91,6 +91,8 @@ static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct err
         pg_ident(&sql, q->columns[i]);
     }
     buf_printf(&sql, " FROM %s", table);
+    if (q->where)
+        buf_printf(&sql, " WHERE %s", q->where);
     bool ok = pg_run(conn, e, sql.ptr);
     buf_free(&sql);
     free(table);

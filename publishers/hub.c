@@ -27,6 +27,8 @@ struct hub *hub_new(const struct hub_options *options)
     pthread_condattr_destroy(&monotonic);
     h->inbox_end = &h->inbox;
     h->tables = map_new();
+    h->channels = map_new();
+    h->cells = xcalloc(1, sizeof(*h->cells));
     TAILQ_INIT(&h->requests);
     TAILQ_INIT(&h->encoded);
     h->next_seq = 1;
@@ -38,9 +40,11 @@ void shape_clear(struct shape *s)
     for (size_t i = 0; i < s->n_columns; i++) {
         free((char *)s->columns[i].name);
         free((char *)s->columns[i].type);
+        free((char *)s->columns[i].base);
     }
     free(s->columns);
     free(s->key);
+    free(s->identity);
     *s = (struct shape){0};
 }
 
@@ -78,6 +82,9 @@ void hub_free(struct hub *h)
     log_free(h);
     requests_free(h);
     tables_free(h);
+    map_free(h->channels);
+    free(h->cells);
+    buf_free(&h->scratch);
     for (size_t i = 0; i < h->n_sources; i++) {
         free(h->sources[i]->name);
         free(h->sources[i]->epoch);
@@ -200,18 +207,28 @@ static struct hub_table *table_find(struct hub *h, int source, const char *name)
     return t;
 }
 
+static struct shape shape_of(const struct hub_table_info *info)
+{
+    struct shape s = {info->n_columns, info->n_key, xcalloc(info->n_columns, sizeof(struct hub_column)),
+                      xcalloc(info->n_key, sizeof(uint16_t)), xcalloc(info->n_columns + 1, sizeof(bool))};
+    for (size_t i = 0; i < info->n_columns; i++) {
+        const struct hub_column *c = &info->columns[i];
+        s.columns[i] =
+            (struct hub_column){xstrdup(c->name), xstrdup(c->type), c->base ? xstrdup(c->base) : NULL};
+        s.identity[i] = info->identity && info->identity[i];
+    }
+    for (size_t i = 0; i < info->n_key; i++) {
+        s.key[i] = info->key[i];
+        s.identity[s.key[i]] = s.identity[s.key[i]] || !info->identity;
+    }
+    return s;
+}
+
 struct hub_table *hub_table_set(struct hub *h, int source, const struct hub_table_info *info)
 {
     struct table_note *n = xcalloc(1, sizeof(*n));
     n->note.kind = NOTE_TABLE;
-    n->shape =
-        (struct shape){info->n_columns, info->n_key, xcalloc(info->n_columns, sizeof(struct hub_column)),
-                       xcalloc(info->n_key, sizeof(uint16_t))};
-    for (size_t i = 0; i < info->n_columns; i++)
-        n->shape.columns[i] =
-            (struct hub_column){xstrdup(info->columns[i].name), xstrdup(info->columns[i].type)};
-    if (info->n_key)
-        memcpy(n->shape.key, info->key, info->n_key * sizeof(uint16_t));
+    n->shape = shape_of(info);
     pthread_mutex_lock(&h->mutex);
     n->table = table_find(h, source, info->name);
     n->table->width = info->n_columns;
@@ -222,34 +239,35 @@ struct hub_table *hub_table_set(struct hub *h, int source, const struct hub_tabl
 }
 
 /* A value that no message could hold is not kept: it would be left out of every one. */
-static size_t cells_size(const struct slice *cells, size_t n, uint32_t *lengths, size_t most)
+static uint32_t cell_length(struct slice cell, size_t most)
+{
+    return !cell.ptr ? LENGTH_UNKNOWN : cell.len >= most ? LENGTH_OMITTED : (uint32_t)cell.len;
+}
+
+static size_t cells_size(const struct slice *cells, size_t n, size_t most)
 {
     size_t total = 0;
-    for (size_t i = 0; i < n; i++) {
-        lengths[i] = !cells[i].ptr          ? LENGTH_UNKNOWN
-                     : cells[i].len >= most ? LENGTH_OMITTED
-                                            : (uint32_t)cells[i].len;
-        total += lengths[i] < LENGTH_OMITTED ? lengths[i] : 0;
-    }
+    for (size_t i = 0; i < n; i++)
+        total += cell_length(cells[i], most) < LENGTH_OMITTED ? cells[i].len : 0;
     return total;
 }
 
-static char *cells_copy(char *to, const struct slice *cells, size_t n, const uint32_t *lengths)
+static char *cells_copy(char *to, const struct slice *cells, size_t n, uint32_t *lengths, size_t most)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        lengths[i] = cell_length(cells[i], most);
         if (lengths[i] < LENGTH_OMITTED) {
             memcpy(to, cells[i].ptr, cells[i].len);
             to += cells[i].len;
         }
+    }
     return to;
 }
 
 static struct entry *entry_new(const struct hub_change *c, size_t most)
 {
-    uint32_t lengths[2 * COLUMNS_MAX];
     size_t width = c->table->width, n_row = c->row ? width : 0, n_old = c->old ? width : 0;
-    size_t bytes =
-        cells_size(c->row, n_row, lengths, most) + cells_size(c->old, n_old, lengths + n_row, most);
+    size_t bytes = cells_size(c->row, n_row, most) + cells_size(c->old, n_old, most);
     size_t size = sizeof(struct entry) + (n_row + n_old) * sizeof(uint32_t) + bytes;
     struct entry *e = xmalloc(size);
     *e = (struct entry){.note.kind = NOTE_CHANGE,
@@ -262,9 +280,9 @@ static struct entry *entry_new(const struct hub_change *c, size_t most)
                         .op = c->op,
                         .has_row = c->row,
                         .has_old = c->old};
-    memcpy(e->lengths, lengths, (n_row + n_old) * sizeof(uint32_t));
-    char *to = cells_copy((char *)(e->lengths + n_row + n_old), c->row, n_row, lengths);
-    cells_copy(to, c->old, n_old, lengths + n_row);
+    char *to = (char *)(e->lengths + n_row + n_old);
+    to = cells_copy(to, c->row, n_row, e->lengths, most);
+    cells_copy(to, c->old, n_old, e->lengths + n_row, most);
     return e;
 }
 

@@ -47,6 +47,7 @@ void hub_epoch(struct hub *h, int source, const char *epoch, lsn_t start);
 
 struct hub_column {
     const char *name, *type; /* type as PostgreSQL writes it: "int8", "timestamptz", "text[]" */
+    const char *base;        /* the built-in type beneath, as above; "" for none; NULL: it is `type` */
 };
 
 struct hub_table_info {
@@ -55,6 +56,9 @@ struct hub_table_info {
     size_t n_columns;    /* at most 1664 */
     const uint16_t *key; /* indexes into columns, in the key's order */
     size_t n_key;        /* 0: no key */
+    /* Which of the columns `old` has: the replica identity. A change 'u' without `old` has not changed them.
+     * NULL: the key's. */
+    const bool *identity;
 };
 
 struct hub_table; /* a handle; valid as long as the hub */
@@ -103,6 +107,7 @@ struct hub_request {
     const char *table;          /* "schema.table", as given to hub_table_set */
     const char *const *columns; /* what to select, never empty */
     size_t n_columns;
+    const char *where; /* a condition for WHERE; NULL: all rows */
 };
 
 /* What a transaction sees: pg_current_snapshot() (xid8), and then, in the same statement,
@@ -144,6 +149,7 @@ struct hub_stats {
     uint64_t sessions, subscriptions, channels; /* now */
     uint64_t window_changes, window_bytes;      /* now */
     uint64_t published, encoded, sent, resets, sessions_total;
+    uint64_t judged; /* how often a channel's filter was held against a change */
 };
 void hub_stats(struct hub *h, struct hub_stats *out);
 

@@ -11,26 +11,39 @@
 #include "json.h"
 #include "xmalloc.h"
 
-static bool key_same(const struct channel_key *a, const struct channel_key *b)
+/* What makes subscriptions the same, as bytes. */
+static struct slice channel_name(struct hub *h, const struct hub_table *t, const struct channel_key *key)
 {
-    return a->n_columns == b->n_columns && a->ops == b->ops && a->old == b->old && a->copy == b->copy &&
-           memcmp(a->columns, b->columns, a->n_columns * sizeof(*a->columns)) == 0;
+    struct buf *b = &h->scratch;
+    buf_reset(b);
+    buf_append(b, &t, sizeof(t));
+    buf_append(b, &key->ops, sizeof(key->ops));
+    buf_append(b, &key->old, sizeof(key->old));
+    buf_append(b, &key->copy, sizeof(key->copy));
+    buf_append(b, &key->n_columns, sizeof(key->n_columns));
+    buf_append(b, key->columns, key->n_columns * sizeof(*key->columns));
+    if (key->filter)
+        buf_str(b, filter_text(key->filter));
+    return buf_view(b);
 }
 
 struct channel *channel_get(struct hub *h, struct hub_table *t, const struct channel_key *key)
 {
-    struct channel *c;
-    LIST_FOREACH(c, &t->channels, in_table)
-    if (key_same(&c->key, key))
+    struct channel *c = map_get(h->channels, channel_name(h, t, key));
+    if (c)
         return c;
-    c = xcalloc(1, sizeof(*c));
-    uint16_t *columns = xmalloc(key->n_columns * sizeof(*columns));
-    memcpy(columns, key->columns, key->n_columns * sizeof(*columns));
+    c = xcalloc(1, sizeof(*c) + key->n_columns * sizeof(*c->columns));
+    memcpy(c->columns, key->columns, key->n_columns * sizeof(*c->columns));
     c->table = t;
     c->key = *key;
-    c->key.columns = columns;
+    c->key.columns = c->columns;
     c->number = ++h->last_channel;
+    LIST_INIT(&c->idle);
+    TAILQ_INIT(&c->hits);
     LIST_INSERT_HEAD(&t->channels, c, in_table);
+    map_set(h->channels, channel_name(h, t, key), c);
+    if (c->key.filter)
+        channel_index(c);
     h->stats.channels++;
     return c;
 }
@@ -39,10 +52,13 @@ void channel_leave(struct hub *h, struct channel *c)
 {
     if (--c->members > 0)
         return;
+    map_remove(h->channels, channel_name(h, c->table, &c->key));
+    if (c->key.filter)
+        channel_unindex(h, c);
     LIST_REMOVE(c, in_table);
     c->table->left_ms = clock_mono_ms();
     h->stats.channels--;
-    free((void *)c->key.columns);
+    filter_free(c->key.filter);
     free(c);
 }
 
@@ -65,6 +81,7 @@ void sub_free(struct sub *sub)
     struct session *s = sub->session;
     if (sub->request)
         request_drop(sub);
+    hits_leave(sub);
     LIST_REMOVE(sub, in_session);
     LIST_REMOVE(sub, in_table);
     s->n_subs--;
@@ -76,17 +93,22 @@ void sub_free(struct sub *sub)
 
 void sub_start(struct sub *sub, struct entry *from)
 {
-    struct hub_table *t = sub->channel->table;
+    struct channel *c = sub->channel;
     sub->next = from;
     sub->next_seq = from ? from->seq : 0;
+    sub->hit = NULL;
+    if (!from && c->key.filter && !sub->follows) {
+        sub->follows = true;
+        c->followers++;
+    }
     if (sub->idle == !from)
         return;
     LIST_REMOVE(sub, in_table);
     sub->idle = !from;
     if (from)
-        LIST_INSERT_HEAD(&t->busy, sub, in_table);
+        LIST_INSERT_HEAD(&c->table->busy, sub, in_table);
     else
-        LIST_INSERT_HEAD(&t->idle, sub, in_table);
+        LIST_INSERT_HEAD(c->key.filter ? &c->idle : &c->table->idle, sub, in_table);
 }
 
 bool sub_lost(const struct sub *sub)
@@ -111,6 +133,9 @@ void sub_reset(struct sub *sub, const char *reason)
 void table_reset(struct hub_table *t, const char *reason)
 {
     struct sub *sub;
+    struct channel *c;
     while ((sub = LIST_FIRST(&t->idle)) || (sub = LIST_FIRST(&t->busy)))
+        sub_reset(sub, reason);
+    while ((c = LIST_FIRST(&t->channels)) && (sub = LIST_FIRST(&c->idle)))
         sub_reset(sub, reason);
 }

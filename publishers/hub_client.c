@@ -34,7 +34,7 @@ struct wish {
     int64_t id;
     const char *table_name;
     struct hub_table *table;
-    struct json_object *column_names;
+    struct json_object *column_names, *where;
     uint16_t columns[COLUMNS_MAX];
     struct channel_key key;
     bool snapshot, resume;
@@ -118,9 +118,10 @@ static bool want_format(struct wish *w, struct json_object *value)
     return (format && strcmp(format, "row") == 0) || not_here(w, "a format other than \"row\"");
 }
 
-static bool want_no_where(struct wish *w, struct json_object *value)
+static bool want_where(struct wish *w, struct json_object *value)
 {
-    return !value || not_here(w, "where");
+    w->where = value;
+    return true;
 }
 
 static bool want_no_transactions(struct wish *w, struct json_object *value)
@@ -151,7 +152,7 @@ static const struct {
     {"ops", want_ops},
     {"old", want_old},
     {"format", want_format},
-    {"where", want_no_where},
+    {"where", want_where},
     {"transactions", want_no_transactions},
     {"paced", want_no_pace},
 };
@@ -224,6 +225,18 @@ static bool find_columns(struct wish *w)
     return w->key.n_columns > 0;
 }
 
+static bool find_filter(struct wish *w)
+{
+    struct err e = {0};
+    const struct shape *shape = &w->table->shape;
+    if (!w->where)
+        return true;
+    w->key.filter = filter_new(w->where, shape->columns, shape->n_columns, &e);
+    if (!w->key.filter)
+        session_error(w->session, w->id, "bad_filter", false, "%s", e.text);
+    return w->key.filter;
+}
+
 static bool id_is_free(const struct wish *w)
 {
     const struct session *s = w->session;
@@ -252,6 +265,7 @@ static const char *resume_obstacle(const struct wish *w)
     return pos_compare(w->from, t->source->floor) < 0 ? "retention" : NULL;
 }
 
+/* Takes the filter. */
 static struct channel *wish_channel(struct wish *w)
 {
     const struct sub *sub;
@@ -261,8 +275,11 @@ static struct channel *wish_channel(struct wish *w)
         LIST_FOREACH(sub, &w->session->subs, in_session)
         if (sub->channel == c)
             break;
-        if (!sub)
-            return c;
+        if (sub)
+            continue;
+        if (c->key.filter != w->key.filter)
+            filter_free(w->key.filter);
+        return c;
     }
 }
 
@@ -278,7 +295,11 @@ static void subscribed(const struct wish *w, const struct sub *sub, const char *
     key_append(b, shape);
     json_key(b, "columns");
     columns_append(b, shape, w->key.columns, w->key.n_columns);
-    BUF_LIT(b, ",\"deletes\":\"unfiltered\"}");
+    size_t n = 0;
+    const struct filter *filter = sub->channel->key.filter;
+    const uint16_t *read = filter ? filter_columns(filter, &n) : NULL;
+    bool filtered = filter && shape_identifies(shape, read, n);
+    buf_printf(b, ",\"deletes\":\"%s\"}", filtered ? "filtered" : "unfiltered");
 }
 
 static struct entry *first_behind(const struct hub_table *t, struct pos pos)
@@ -328,14 +349,16 @@ static void take_subscribe(struct session *s, struct json_object *message)
         return;
     }
     json_object_object_foreach(message, name, value) if (!wish_member(&w, name, value)) return;
-    if (!find_table(&w) || !find_columns(&w) || !id_is_free(&w))
+    if (!find_table(&w) || !find_columns(&w) || !id_is_free(&w) || !find_filter(&w))
         return;
     table_follow(s->hub, w.table);
     const char *obstacle = w.resume ? resume_obstacle(&w) : NULL;
-    if (obstacle)
-        refuse_resume(&w, obstacle);
-    else
+    if (!obstacle) {
         wish_grant(&w);
+        return;
+    }
+    refuse_resume(&w, obstacle);
+    filter_free(w.key.filter);
 }
 
 /* ---- the others ---- */

@@ -9,12 +9,6 @@
 #include "json.h"
 #include "xmalloc.h"
 
-struct cells {
-    struct slice row[COLUMNS_MAX],
-        old[COLUMNS_MAX]; /* ptr NULL: not known; with a length: left out, too large */
-    bool omitted[COLUMNS_MAX];
-};
-
 static const char *cells_fill(struct slice *cells, bool *omitted, const char *at, const uint32_t *lengths,
                               size_t n)
 {
@@ -106,21 +100,33 @@ static void names_append(struct buf *b, const char *member, const struct channel
         buf_char(b, ']');
 }
 
-static void message_append(struct buf *b, const struct channel *ch, const struct entry *e,
+static void op_append(struct buf *b, char op)
+{
+    BUF_LIT(b, ",\"op\":\"");
+    if (op == OP_ENTER)
+        BUF_LIT(b, "enter");
+    else if (op == OP_EXIT)
+        BUF_LIT(b, "exit");
+    else
+        buf_char(b, op);
+    buf_char(b, '"');
+}
+
+static void message_append(struct buf *b, const struct channel *ch, const struct entry *e, char op,
                            const struct cells *c)
 {
     buf_printf(b, "{\"type\":\"change\",\"channel\":%llu,\"pos\":", (unsigned long long)ch->number);
     pos_append(b, e->pos);
-    buf_printf(b, ",\"op\":\"%c\"", e->op);
+    op_append(b, op);
     change_key(b, &ch->table->shape, e, c);
     BUF_LIT(b, ",\"row\":");
-    if (e->has_row)
+    if (c->with_row)
         object_append(b, &ch->table->shape, ch->key.columns, ch->key.n_columns, c->row, c->omitted);
     else
         BUF_LIT(b, "null");
     change_old(b, ch, e, c);
     buf_printf(b, ",\"ts_ms\":%lld", (long long)e->ts_ms);
-    if (e->has_row)
+    if (c->with_row)
         names_append(b, "unchanged", ch, c, false);
     names_append(b, "omitted", ch, c, true);
     buf_char(b, '}');
@@ -128,7 +134,7 @@ static void message_append(struct buf *b, const struct channel *ch, const struct
 
 static size_t cell_weight(const struct entry *e, const struct cells *c, size_t at)
 {
-    return (e->has_row ? c->row[at].len : 0) + (e->has_old ? c->old[at].len : 0);
+    return (c->with_row ? c->row[at].len : 0) + (e->has_old ? c->old[at].len : 0);
 }
 
 /* Leaves out the channel's largest column that is still there. False: there is none. */
@@ -149,18 +155,20 @@ static bool omit_largest(const struct channel *ch, const struct entry *e, struct
     return true;
 }
 
-static void change_write(struct hub *h, const struct channel *ch, const struct entry *e, struct buf *out)
+static void change_write(struct hub *h, const struct channel *ch, const struct entry *e, char op,
+                         struct buf *out)
 {
-    struct cells c;
-    cells_of(&c, e);
+    struct cells *c = h->cells;
+    cells_of(c, e);
+    c->with_row = e->has_row && op != OP_EXIT;
     size_t start = out->len, most = h->options.message_bytes;
-    message_append(out, ch, e, &c);
+    message_append(out, ch, e, op, c);
     for (bool more = true; more && out->len - start > most;) {
         size_t excess = out->len - start - most, freed;
-        for (size_t sum = 0; sum < excess && (more = omit_largest(ch, e, &c, &freed));)
+        for (size_t sum = 0; sum < excess && (more = omit_largest(ch, e, c, &freed));)
             sum += freed;
         out->len = start;
-        message_append(out, ch, e, &c);
+        message_append(out, ch, e, op, c);
     }
     h->stats.encoded++;
 }
@@ -197,7 +205,7 @@ void encoded_free(struct hub *h, struct entry *e)
         encoded_remove(h, e->encoded);
 }
 
-void change_append(struct hub *h, struct channel *channel, struct entry *e, struct buf *out)
+void change_append(struct hub *h, struct channel *channel, struct entry *e, char op, struct buf *out)
 {
     h->stats.sent++;
     for (struct encoded *x = e->encoded; x; x = x->next)
@@ -206,7 +214,7 @@ void change_append(struct hub *h, struct channel *channel, struct entry *e, stru
             return;
         }
     size_t start = out->len;
-    change_write(h, channel, e, out);
+    change_write(h, channel, e, op, out);
     if (channel->members > 1)
         encoded_keep(h, channel, e, (struct slice){out->ptr + start, out->len - start});
 }

@@ -4,12 +4,15 @@
  * leave notes in the inbox, in order; hub_turn takes them all at once, so the window needs no lock.
  *
  * A subscription is a cursor into the list of its table's changes. It is idle when it has seen all of them;
- * the next change wakes it. A session sends the smallest sequence number of its cursors first, so changes of
- * different tables come in commit order, and one that resumes far back catches up before the others go on. */
+ * the next change wakes it. With a filter it judges the changes of the window one by one until it has seen
+ * all; from then on it is a cursor into the list of its channel's hits (hub_filter.c). A session sends the
+ * smallest sequence number of its cursors first, so changes of different tables come in commit order, and one
+ * that resumes far back catches up before the others go on. */
 #ifndef PUBLISHERS_HUB_IMPL_H
 #define PUBLISHERS_HUB_IMPL_H
 
 #include "buf.h"
+#include "filter.h"
 #include "map.h"
 #include "session.h"
 
@@ -37,12 +40,21 @@ static inline int pos_compare(struct pos a, struct pos b)
     return (a.ordinal > b.ordinal) - (a.ordinal < b.ordinal);
 }
 
+/* A change's values; ptr NULL: not known. */
+struct cells {
+    struct slice row[COLUMNS_MAX], old[COLUMNS_MAX];
+    bool omitted[COLUMNS_MAX]; /* left out of a message, too large */
+    bool with_row;             /* the message has a row */
+};
+
 enum note_kind { NOTE_CHANGE, NOTE_TABLE, NOTE_EPOCH, NOTE_END };
 
 struct note {
     struct note *next;
     enum note_kind kind;
 };
+
+LIST_HEAD(hit_list, hit);
 
 /* A change. Its values stand one after the other behind the lengths: those of the row, then those of the old
  * row. */
@@ -51,6 +63,7 @@ struct entry {
     struct entry *next_same; /* of the same table */
     struct hub_table *table;
     struct encoded *encoded;
+    struct hit_list hits;
     uint64_t seq;
     struct pos pos;
     int64_t ts_ms;
@@ -63,6 +76,19 @@ struct entry {
 
 #define LENGTH_UNKNOWN UINT32_MAX
 #define LENGTH_OMITTED (UINT32_MAX - 1)
+
+/* A change that is for a filtered channel; kept as long as somebody is to read it. */
+struct hit {
+    LIST_ENTRY(hit) in_entry;
+    TAILQ_ENTRY(hit) in_channel;
+    struct entry *entry;
+    struct channel *channel;
+    size_t waiting; /* subscriptions that have not read it */
+    char op;
+};
+
+/* What a change is to a filtered channel, beside c u d t. */
+enum { OP_ENTER = 'e', OP_EXIT = 'x', OP_UNDECIDED = '?' };
 
 /* A change as the subscribers of one channel get it. */
 struct encoded {
@@ -78,6 +104,7 @@ struct shape {
     size_t n_columns, n_key;
     struct hub_column *columns;
     uint16_t *key;
+    bool *identity;
 };
 
 struct table_note {
@@ -94,6 +121,7 @@ struct epoch_note {
 };
 
 LIST_HEAD(sub_list, sub);
+LIST_HEAD(channel_list, channel);
 
 struct source {
     struct source *next; /* the one that came before it; never changes */
@@ -134,15 +162,24 @@ struct hub_table {
     bool known;             /* it has a shape */
     struct shape shape;
     struct entry *first, *last;
-    struct pos floor; /* changes up to here are gone, or had another shape */
-    bool reshaped;    /* that is why */
-    struct gone gone; /* dropped by the window, or passed */
-    int64_t left_ms;  /* when its last subscription went; 0: never had one */
-    struct sub_list idle, busy;
-    LIST_HEAD(, channel) channels;
+    struct pos floor;           /* changes up to here are gone, or had another shape */
+    bool reshaped;              /* that is why */
+    struct gone gone;           /* dropped by the window, or passed */
+    int64_t left_ms;            /* when its last subscription went; 0: never had one */
+    struct sub_list idle, busy; /* idle: those without a filter */
+    struct channel_list channels;
+    LIST_HEAD(, column_index) indexes;
+    struct channel_list unindexed; /* with a filter that no index finds */
+    size_t n_filtered;
 };
 
 enum old_mode { OLD_KEY, OLD_FULL, OLD_NONE };
+
+/* A channel among those that want the same value. */
+struct posting {
+    struct posting *next, *before; /* before: NULL for the first, which is what the index holds */
+    struct channel *channel;
+};
 
 /* What makes messages of two subscriptions the same. */
 struct channel_key {
@@ -150,17 +187,30 @@ struct channel_key {
     size_t n_columns;
     unsigned ops; /* bits of OP_LETTERS */
     enum old_mode old;
+    struct filter *filter; /* NULL: none */
     unsigned copy; /* the n-th such subscription within its session: each has a channel of its own there */
 };
 
 #define OP_LETTERS "cudt"
 
 struct channel {
+    /* of a filtered one; first what each change looks at */
+    uint64_t judged;  /* the last change that was */
+    size_t followers; /* members that hits are for: idle, or at one */
+    TAILQ_HEAD(, hit) hits;
+    struct sub_list idle;
+    struct posting posting;     /* of the one value that most of them want */
+    struct posting *postings;   /* where the index has it */
+    bool equal;                 /* an equality is all of its filter */
+    struct column_index *index; /* NULL: unindexed */
+    LIST_ENTRY(channel) in_index;
+
+    struct channel_key key; /* filter: owned */
     LIST_ENTRY(channel) in_table;
     struct hub_table *table;
-    struct channel_key key; /* columns: owned */
     uint64_t number;
     size_t members;
+    uint16_t columns[]; /* key.columns */
 };
 
 struct visibility {
@@ -175,7 +225,8 @@ struct sub {
     struct session *session;
     int64_t id;
     struct channel *channel;
-    bool idle;
+    bool idle, follows; /* follows: one of the channel's followers */
+    struct hit *hit;    /* where the cursor is, of one that follows and is not idle; may dangle as `next` */
     struct request *request;   /* NULL: no snapshot, or it is complete */
     struct visibility *unseen; /* after a snapshot: changes that it saw are left out; NULL: none any more */
     struct pos after;          /* changes up to here are left out */
@@ -185,23 +236,22 @@ struct sub {
 };
 
 struct session {
-    LIST_ENTRY(session) in_hub;
-    struct hub *hub;
-    struct source *source;
-    char *client;
-    char name[17];
+    bool wanted, heartbeat_due, closed; /* closed: `closing` was gathered */
+    enum close_code code;
+    int64_t wanted_ms, heartbeat_ms; /* when it asked to write; when the last heartbeat went */
     void (*want_write)(void *user), (*cut)(void *user);
     void *user;
     struct sub_list subs;
-    size_t n_subs;
+    struct hub *hub;
     struct buf control; /* messages that are not changes */
-    bool wanted, heartbeat_due;
-    int64_t wanted_ms, heartbeat_ms; /* when it asked to write; when the last heartbeat went */
-    int64_t second;                  /* of the rate */
-    size_t received;                 /* in that second */
-    enum close_code code;
+    LIST_ENTRY(session) in_hub;
+    struct source *source;
+    size_t n_subs;
+    int64_t second;  /* of the rate */
+    size_t received; /* in that second */
+    char *client;
+    char name[17];
     char reason[120];
-    bool closed; /* `closing` was gathered */
 };
 
 struct batch {
@@ -228,6 +278,7 @@ struct request {
     char *table;
     char **columns;
     size_t n_columns;
+    char *where;
     enum request_state state;
     bool cancelled; /* the subscription is gone */
     bool released;  /* the reader is done with it */
@@ -266,6 +317,9 @@ struct hub {
     size_t encoded_bytes;
     LIST_HEAD(, session) sessions;
     struct sub_list snapshots; /* subscriptions whose snapshot is not complete */
+    struct map *channels;      /* by what makes them the same */
+    struct cells *cells;       /* scratch for one change: too large for the stack of each call */
+    struct buf scratch;
     struct hub_stats stats;
 };
 
@@ -291,7 +345,7 @@ void log_drop_source(struct hub *h, const struct source *s);
 void log_free(struct hub *h);
 
 /* hub_encode.c */
-void change_append(struct hub *h, struct channel *channel, struct entry *e, struct buf *out);
+void change_append(struct hub *h, struct channel *channel, struct entry *e, char op, struct buf *out);
 void encoded_free(struct hub *h, struct entry *e);
 
 /* hub_channel.c */
@@ -300,9 +354,22 @@ void channel_leave(struct hub *h, struct channel *c);
 struct sub *sub_new(struct session *s, int64_t id, struct channel *channel);
 void sub_free(struct sub *sub);
 void sub_start(struct sub *sub, struct entry *from); /* the cursor; NULL: waits for the next change */
+void sub_advance(struct sub *sub);                   /* to the next change */
 void sub_reset(struct sub *sub, const char *reason);
 void table_reset(struct hub_table *t, const char *reason);
 bool sub_lost(const struct sub *sub); /* its cursor fell out of the window */
+
+/* hub_filter.c */
+void channel_index(struct channel *c);
+void channel_unindex(struct hub *h, struct channel *c);
+void hits_add(struct hub *h,
+              struct entry *e); /* for all channels that a new change is for; wakes their idle ones */
+void hits_free(struct hub *h, struct entry *e);
+void hits_leave(struct sub *sub); /* of one that goes */
+/* What a change is to a channel: an op, 0 when it is not for it. */
+char channel_op(struct hub *h, struct channel *c, const struct entry *e);
+bool shape_identifies(const struct shape *s, const uint16_t *columns,
+                      size_t n); /* old images have all of them */
 
 /* hub_rows.c */
 void request_new(struct sub *sub);

@@ -32,6 +32,10 @@ void log_add(struct hub *h, struct entry *e)
     h->bytes += e->size;
     h->stats.window_changes++;
     wake_idle(t, e);
+    if (t->n_filtered)
+        hits_add(h, e);
+    if (h->bytes > h->options.window_bytes) /* hits may be many more bytes than the change */
+        log_evict(h);
 }
 
 static void entry_free(struct hub *h, struct entry *e)
@@ -39,6 +43,7 @@ static void entry_free(struct hub *h, struct entry *e)
     h->bytes -= e->size;
     h->stats.window_changes--;
     encoded_free(h, e);
+    hits_free(h, e);
     free(e);
 }
 

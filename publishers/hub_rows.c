@@ -47,6 +47,7 @@ static void request_free(struct hub *h, struct request *r)
     for (size_t i = 0; i < r->n_columns; i++)
         free(r->columns[i]);
     free(r->columns);
+    free(r->where);
     free(r->table);
     free(r->visibility);
     free(r->error);
@@ -84,8 +85,8 @@ bool hub_request_take(struct hub *h, int source, int timeout_ms, struct hub_requ
     r = h->stopping ? NULL : request_next(h, source);
     if (r) {
         r->state = REQUEST_TAKEN;
-        *out = (struct hub_request){r->id, r->source->number, r->table, (const char *const *)r->columns,
-                                    r->n_columns};
+        *out = (struct hub_request){
+            r->id, r->source->number, r->table, (const char *const *)r->columns, r->n_columns, r->where};
     }
     pthread_mutex_unlock(&h->mutex);
     return r;
@@ -233,6 +234,11 @@ void request_new(struct sub *sub)
     r->columns = xcalloc(r->n_columns, sizeof(char *));
     for (size_t i = 0; i < r->n_columns; i++)
         r->columns[i] = xstrdup(c->table->shape.columns[c->key.columns[i]].name);
+    if (c->key.filter) {
+        struct buf where = BUF_EMPTY;
+        filter_sql(c->key.filter, &where);
+        r->where = buf_take(&where);
+    }
     STAILQ_INIT(&r->batches);
     sub->request = r;
     LIST_INSERT_HEAD(&h->snapshots, sub, in_snapshots);

@@ -78,13 +78,18 @@ static void take_end(struct hub *h, struct epoch_note *n)
             t->known = false;
 }
 
+static bool column_same(const struct hub_column *a, const struct hub_column *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0 &&
+           strcmp(a->base ? a->base : a->type, b->base ? b->base : b->type) == 0;
+}
+
 static bool shape_same(const struct shape *a, const struct shape *b)
 {
     if (a->n_columns != b->n_columns || a->n_key != b->n_key)
         return false;
     for (size_t i = 0; i < a->n_columns; i++)
-        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 ||
-            strcmp(a->columns[i].type, b->columns[i].type) != 0)
+        if (!column_same(&a->columns[i], &b->columns[i]) || a->identity[i] != b->identity[i])
             return false;
     return a->n_key == 0 || memcmp(a->key, b->key, a->n_key * sizeof(*a->key)) == 0;
 }

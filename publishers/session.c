@@ -18,6 +18,7 @@
 
 enum {
     FRAME_BYTES = 32 * 1024,
+    SKIPPED_MOST = 20000,           /* changes passed over in one go: others wait meanwhile */
     CONTROL_MOST = 4 * 1024 * 1024, /* bytes of answers that wait for a client */
     STUCK_MS = 30000,
     RETRY_FIRST_MS = 500,
@@ -273,32 +274,40 @@ static struct sub *sub_next(const struct session *s)
     return found;
 }
 
-static bool sub_wants(struct sub *sub, const struct entry *e)
+static bool sub_sees(struct sub *sub, const struct entry *e)
 {
-    const char *letter = strchr(OP_LETTERS, e->op);
     if (sub->unseen && e->pos.lsn >= sub->unseen->insert_lsn) {
         free(sub->unseen);
         sub->unseen = NULL;
     }
-    return pos_compare(e->pos, sub->after) > 0 && letter &&
-           sub->channel->key.ops >> (letter - OP_LETTERS) & 1 &&
+    return pos_compare(e->pos, sub->after) > 0 &&
            !(sub->unseen && visibility_sees(sub->unseen, e->xid, e->pos.lsn));
+}
+
+/* What the change at its cursor is to a subscription; 0: nothing. */
+static char sub_op(struct sub *sub)
+{
+    if (!sub_sees(sub, sub->next))
+        return 0;
+    return sub->hit ? sub->hit->op : channel_op(sub->session->hub, sub->channel, sub->next);
 }
 
 static void gather_changes(struct session *s, const struct frame *f)
 {
     struct sub *sub;
-    while (!frame_full(f) && (sub = sub_next(s))) {
-        if (sub_lost(sub)) {
-            sub_reset(sub, "slow");
+    for (size_t skipped = 0; skipped < SKIPPED_MOST && !frame_full(f) && (sub = sub_next(s));) {
+        bool lost = sub_lost(sub);
+        char op = lost ? 0 : sub_op(sub);
+        if (lost || op == OP_UNDECIDED) {
+            sub_reset(sub, lost ? "slow" : "unknown");
             continue;
         }
-        struct entry *e = sub->next;
-        if (sub_wants(sub, e)) {
+        if (op) {
             frame_line(f);
-            change_append(s->hub, sub->channel, e, f->out);
+            change_append(s->hub, sub->channel, sub->next, op, f->out);
         }
-        sub_start(sub, e->next_same);
+        skipped += !op;
+        sub_advance(sub);
     }
 }
 
@@ -308,7 +317,7 @@ static void gather_control(struct session *s, const struct frame *f)
         return;
     frame_line(f);
     buf_slice(f->out, buf_view(&s->control));
-    buf_reset(&s->control);
+    buf_free(&s->control); /* most sessions have nothing to say for long */
 }
 
 static bool gather_batch(struct sub *sub, const struct frame *f)
