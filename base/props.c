@@ -181,11 +181,11 @@ static bool line_set(struct props *p, const char *line)
     return at != NULL;
 }
 
-bool props_read_file(struct props *p, const char *path, struct err *e)
+bool props_read_text(struct props *p, const char *path, const char *text, struct err *e)
 {
-    struct buf text = BUF_EMPTY, line = BUF_EMPTY;
-    bool ok = file_read(&text, path, e);
-    const char *at = ok ? buf_view(&text).ptr : "";
+    struct buf line = BUF_EMPTY;
+    bool ok = true;
+    const char *at = text;
     for (int number = 1; ok && *at;) {
         buf_reset(&line);
         const char *start = at;
@@ -195,8 +195,15 @@ bool props_read_file(struct props *p, const char *path, struct err *e)
         for (; start < at; start++)
             number += *start == '\n' || (*start == '\r' && start[1] != '\n');
     }
-    buf_free(&text);
     buf_free(&line);
+    return ok;
+}
+
+bool props_read_file(struct props *p, const char *path, struct err *e)
+{
+    struct buf text = BUF_EMPTY;
+    bool ok = file_read(&text, path, e) && props_read_text(p, path, buf_view(&text).ptr, e);
+    buf_free(&text);
     return ok;
 }
 
@@ -239,7 +246,9 @@ static struct json_object *json_parse(struct slice json, struct err *e)
 bool props_read_json(struct props *p, struct slice json, struct err *e)
 {
     struct json_object *root = json_parse(json, e);
-    bool ok = root != NULL;
+    bool ok = root && (json_object_object_length(root) <= PROPS_MOST ||
+                       err_set(e, ERR_CONFIG, "more than %d settings",
+                               PROPS_MOST)); /* each is looked for in a list */
     if (ok) {
         json_object_object_foreach(root, name, value)
         {
@@ -329,113 +338,7 @@ struct props *props_section(const struct props *p, const char *prefix)
     return section;
 }
 
-/* ---- placeholders ---- */
-
-static bool env_resolve(struct buf *out, const char *path, const char *key, struct err *e)
-{
-    const char *name = *key ? key : path; /* ${env::NAME} is Kafka's longer way to say ${env:NAME} */
-    const char *value = getenv(name);
-    if (!value)
-        return err_set(e, ERR_CONFIG, "the environment has no %s", name);
-    buf_str(out, value);
-    return true;
-}
-
-static bool file_resolve(struct buf *out, const char *path, const char *key, struct err *e)
-{
-    struct props *file = props_new();
-    bool ok = props_read_file(file, path, e);
-    const char *value = ok ? props_get(file, key) : NULL;
-    if (value)
-        buf_str(out, value);
-    else if (ok)
-        ok = err_set(e, ERR_CONFIG, "%s has no property %s", path, key);
-    props_free(file);
-    return ok;
-}
-
-/* The newline that editors leave at the end of a file is no part of a password. */
-static bool dir_resolve(struct buf *out, const char *path, const char *key, struct err *e)
-{
-    if (!*key || strchr(key, '/') || strcmp(key, ".") == 0 || strcmp(key, "..") == 0)
-        return err_set(e, ERR_CONFIG, "\"%s\" is not a file's name", key);
-    struct buf text = BUF_EMPTY;
-    char *name = xasprintf("%s/%s", path, key);
-    bool ok = file_read(&text, name, e);
-    if (text.len && text.ptr[text.len - 1] == '\n')
-        text.len--;
-    if (text.len && text.ptr[text.len - 1] == '\r')
-        text.len--;
-    if (ok)
-        buf_slice(out, buf_view(&text));
-    buf_free(&text);
-    free(name);
-    return ok;
-}
-
-static const struct {
-    const char *name;
-    bool wants_path;
-    bool (*resolve)(struct buf *out, const char *path, const char *key, struct err *e);
-} PROVIDERS[] = {
-    {"env", false, env_resolve},
-    {"file", true, file_resolve},
-    {"dir", true, dir_resolve},
-};
-
-/* "provider:path:key" or "provider:key", which is cut up on the way. */
-static bool placeholder_resolve(struct buf *out, char *inside, struct err *e)
-{
-    char *path = strchr(inside, ':');
-    *path++ = 0;
-    char *key = strchr(path, ':');
-    if (key)
-        *key++ = 0;
-    for (size_t i = 0; i < sizeof PROVIDERS / sizeof *PROVIDERS; i++) {
-        if (strcmp(inside, PROVIDERS[i].name) != 0)
-            continue;
-        if (PROVIDERS[i].wants_path && !key)
-            return err_set(e, ERR_CONFIG, "it must be written ${%s:path:key}", inside);
-        return PROVIDERS[i].resolve(out, path, key ? key : "", e);
-    }
-    return err_set(e, ERR_CONFIG, "there is no provider \"%s\", only env, file and dir", inside);
-}
-
-/* "${name}" without a colon is not ours (it may belong to a topic's pattern) and stays. */
-static bool value_expand(struct buf *out, const char *name, const char *value, struct err *e)
-{
-    for (const char *at = value; *at;) {
-        const char *end = at[0] == '$' && at[1] == '{' ? strchr(at, '}') : NULL;
-        if (!end || !memchr(at, ':', (size_t)(end - at))) {
-            buf_char(out, *at++);
-            continue;
-        }
-        char *inside = xstrndup(at + 2, (size_t)(end - at - 2));
-        bool ok = placeholder_resolve(out, inside, e);
-        free(inside);
-        if (!ok)
-            return err_prefix(e, "%s: " SLICE_FMT " cannot be resolved", name, (int)(end + 1 - at), at);
-        at = end + 1;
-    }
-    return true;
-}
-
-struct props *props_expand(const struct props *p, struct err *e)
-{
-    struct props *expanded = props_new();
-    bool ok = true;
-    for (size_t i = 0; ok && i < p->count; i++) {
-        struct buf value = BUF_EMPTY;
-        ok = value_expand(&value, p->items[i].name, p->items[i].value, e);
-        if (ok)
-            props_set(expanded, p->items[i].name, buf_view(&value).ptr);
-        buf_free(&value);
-    }
-    if (ok)
-        return expanded;
-    props_free(expanded);
-    return NULL;
-}
+/* ---- secrets ---- */
 
 bool props_is_secret(const char *name)
 {

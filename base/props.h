@@ -8,6 +8,8 @@
 #include "err.h"
 #include "slice.h"
 
+enum { PROPS_MOST = 5000 }; /* that a user may give at once: they are looked up one by one */
+
 struct props;
 struct props *props_new(void);
 void props_free(struct props *p);
@@ -17,8 +19,10 @@ struct props *props_copy(const struct props *p);
  * \ continuation and escapes. Names that are there already get the new value and keep their place.
  * ERR_CONFIG: no such file, a malformed \uXXXX. */
 bool props_read_file(struct props *p, const char *path, struct err *e);
-/* A flat JSON object: numbers and booleans become their text, null is left out. ERR_CONFIG: a nested value,
- * bad JSON. */
+/* The same for text that came from `path`. */
+bool props_read_text(struct props *p, const char *path, const char *text, struct err *e);
+/* A flat JSON object of at most PROPS_MOST members: numbers and booleans become their text, null is left out.
+ * ERR_CONFIG: a nested value, more members, bad JSON. */
 bool props_read_json(struct props *p, struct slice json, struct err *e);
 
 void props_set(struct props *p, const char *name, const char *value); /* copies; NULL value removes */
@@ -31,9 +35,16 @@ void props_at(const struct props *p, size_t i, const char **name, const char **v
 /* Entries whose name starts with the prefix, with the prefix cut off. The caller frees the copy. */
 struct props *props_section(const struct props *p, const char *prefix);
 /* A copy with its placeholders replaced, once: what is put in is not expanded again. ${env:NAME}: a variable;
- * ${file:path:key}: from a .properties file; ${dir:path:name}: a file's content, less a newline at its end.
+ * ${file:path:key}: from a .properties file; ${dir:path:name} (or directory): a file's content, less a
+ * newline at its end.
  * "${x}" without a colon stays. NULL and ERR_CONFIG, naming property and placeholder, if that cannot be. */
 struct props *props_expand(const struct props *p, struct err *e);
+/* What placeholders may read from now on, by Kafka Connect's names in the worker file:
+ * config.providers.file.param.allowed.paths and config.providers.dir.param.allowed.paths (comma separated,
+ * links followed), config.providers.env.param.allowlist.pattern (comma separated expressions, any case).
+ * Without them anything. For the whole process; before other threads expand. ERR_CONFIG: no such path, a bad
+ * expression. */
+bool props_confine(const struct props *worker, struct err *e);
 /* True for names whose values must not be shown: password, secret, token, jaas, credential, api or ssl key
  * in any case, anywhere in the name. */
 bool props_is_secret(const char *name);

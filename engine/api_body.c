@@ -123,9 +123,11 @@ bool api_body_patch(struct api_call *call, struct props *config)
     struct json_object *root = api_body_object(call);
     if (!root)
         return false;
-    bool flat = true;
+    bool flat = json_object_object_length(root) <= PROPS_MOST;
     json_object_object_foreach(root, key, value)
     {
+        if (!flat)
+            break;
         if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
             flat = false;
         else
@@ -133,6 +135,8 @@ bool api_body_patch(struct api_call *call, struct props *config)
     }
     json_object_put(root);
     if (!flat)
-        api_error(call, 400, "The values of options must be texts, numbers, booleans or null");
+        api_error(call, 400,
+                  "The values of options must be texts, numbers, booleans or null, at most %d of them",
+                  PROPS_MOST);
     return flat;
 }

@@ -15,7 +15,9 @@
 
 static bool has_task(const struct worker_view *v)
 {
-    return v->status.state != STATE_STOPPED && v->status.state != STATE_UNASSIGNED;
+    bool standby =
+        v->status.state == STATE_UNASSIGNED && !v->waiting && strcmp(v->status.step, "standby") == 0;
+    return standby || (v->status.state != STATE_STOPPED && v->status.state != STATE_UNASSIGNED);
 }
 
 static void append_info(struct buf *b, const struct worker_view *v, bool tasks)
@@ -237,7 +239,8 @@ static void add_location(struct api_call *call, const char *name)
 {
     struct buf b = {0};
     const char *host = call->request->host;
-    buf_printf(&b, "http://%s/connectors/", *host ? host : worker_id(call->worker));
+    buf_printf(&b, "%s://%s/connectors/", call->request->secure ? "https" : "http",
+               *host ? host : worker_id(call->worker));
     for (; *name; name++)
         buf_printf(&b, isalnum((unsigned char)*name) || strchr("-_.~:@!$&'()*+,;=", *name) ? "%c" : "%%%02X",
                    (unsigned char)*name);
@@ -270,10 +273,22 @@ static void create(struct api_call *call, const char *name, struct props *config
         answer_change(call, name, worker_add(call->worker, name, config, target, &e), true, &e);
 }
 
+/* Connect takes any name; one that no path can hold could never be looked at or deleted. */
+static bool addressable(struct api_call *call, const char *name)
+{
+    bool good = !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+                strlen(name) < sizeof call->params[0];
+    if (!good)
+        api_error(call, 400,
+                  "Connector name %.300s cannot be written in a path: it is too long, . or .., or holds a /",
+                  name);
+    return good;
+}
+
 static void post_connectors(struct api_call *call)
 {
     struct api_create body = {0};
-    if (api_body_create(call, &body))
+    if (api_body_create(call, &body) && addressable(call, body.name))
         create(call, body.name, body.config, body.target);
     free(body.name);
     props_free(body.config);

@@ -4,6 +4,7 @@
  * org.apache.kafka.connect.runtime.rest.entities.ConnectorOffsets. */
 #include "api.h"
 
+#include "exactly_once.h"
 #include "json.h"
 
 #include <json-c/json.h>
@@ -13,6 +14,20 @@
 #define DONE(what)                                                                                           \
     "{\"message\":\"" MANAGED what " successfully. However, if this connector manages offsets externally, "  \
     "they will need to be manually " what " in the system that the connector uses.\"}"
+
+/* Of this connector; to be given back. NULL: *e. */
+static struct offsets *offsets_of(struct api_call *call, const struct props *config, struct err *e)
+{
+    const struct props *worker = worker_props(call->worker);
+    const char *topic = offsets_own(worker, props_get(config, "offsets.storage.topic"));
+    return topic ? offsets_open_own(worker, topic, e) : worker_offsets(call->worker);
+}
+
+static void give_back(struct api_call *call, struct offsets *o)
+{
+    if (o != worker_offsets(call->worker))
+        offsets_close(o);
+}
 
 /* ---- reading ---- */
 
@@ -35,33 +50,45 @@ static void get_offsets(struct api_call *call)
         api_error(call, 404, "Connector %s not found", call->params[0]);
         return;
     }
+    struct offsets *offsets = offsets_of(call, v.config, &e);
     worker_view_free(&v);
     struct buf *b = api_json(call, 200);
     BUF_LIT(b, "{\"offsets\":[");
-    if (offsets_list(worker_offsets(call->worker), call->params[0], append_position, b, &e))
+    if (offsets && offsets_list(offsets, call->params[0], append_position, b, &e))
         BUF_LIT(b, "]}");
     else
         api_error(call, 500, "%s", e.text);
+    give_back(call, offsets);
 }
 
 /* ---- changing ---- */
 
-struct change {
+struct alteration {
     struct api_call *call;
     struct json_object *offsets; /* to be stored; NULL: all are to be deleted */
+    struct offsets *store;
     struct err e;
 };
 
-static bool put_position(struct change *c, struct json_object *partition, struct json_object *offset)
+static bool put_position(struct alteration *c, struct json_object *partition, struct json_object *offset)
 {
     struct slice key = slice_of(json_object_to_json_string_ext(partition, PLAIN));
     struct slice value = offset ? slice_of(json_object_to_json_string_ext(offset, PLAIN)) : (struct slice){0};
-    return offsets_put(worker_offsets(c->call->worker), c->call->params[0], key, value, &c->e);
+    return offsets_put(c->store, c->call->params[0], key, value, &c->e);
+}
+
+/* A process that only sleeps would store its own position after this one. */
+static bool begin(struct alteration *c, const struct props *config)
+{
+    c->store = offsets_of(c->call, config, &c->e);
+    return c->store && exactly_once_fence(worker_props(c->call->worker), c->call->params[0], config, &c->e);
 }
 
 static enum worker_result store_all(void *ctx, const struct props *config)
 {
-    struct change *c = ctx;
+    struct alteration *c = ctx;
+    if (!begin(c, config))
+        return WORKER_UNKEPT;
     for (size_t i = 0; i < json_object_array_length(c->offsets); i++) {
         struct json_object *o = json_object_array_get_idx(c->offsets, i);
         if (!put_position(c, json_object_object_get(o, "partition"), json_object_object_get(o, "offset")))
@@ -77,13 +104,12 @@ static void collect(void *ctx, struct slice partition, struct slice value)
 
 static enum worker_result delete_all(void *ctx, const struct props *config)
 {
-    struct change *c = ctx;
-    struct offsets *offsets = worker_offsets(c->call->worker);
+    struct alteration *c = ctx;
     struct json_object *keys = json_object_new_array();
-    bool ok = offsets_list(offsets, c->call->params[0], collect, keys, &c->e);
+    bool ok = begin(c, config) && offsets_list(c->store, c->call->params[0], collect, keys, &c->e);
     for (size_t i = 0; ok && i < json_object_array_length(keys); i++) {
         const char *key = json_object_get_string(json_object_array_get_idx(keys, i));
-        ok = offsets_put(offsets, c->call->params[0], slice_of(key), (struct slice){0}, &c->e);
+        ok = offsets_put(c->store, c->call->params[0], slice_of(key), (struct slice){0}, &c->e);
     }
     json_object_put(keys);
     return ok ? WORKER_OK : WORKER_UNKEPT;
@@ -91,9 +117,11 @@ static enum worker_result delete_all(void *ctx, const struct props *config)
 
 static void change(struct api_call *call, worker_stopped *fn, struct json_object *offsets, const char *done)
 {
-    struct change c = {.call = call, .offsets = offsets};
+    struct alteration c = {.call = call, .offsets = offsets};
     const char *name = call->params[0];
-    switch (worker_while_stopped(call->worker, name, fn, &c)) {
+    enum worker_result result = worker_while_stopped(call->worker, name, fn, &c);
+    give_back(call, c.store);
+    switch (result) {
     case WORKER_OK:
         buf_str(api_json(call, 200), done);
         return;

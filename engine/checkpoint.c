@@ -4,6 +4,7 @@
  * stream's own position is saved beside it, so that WAL of other tables and databases does not pile up behind
  * an idle slot. */
 #include "clock.h"
+#include "failpoint.h"
 #include "json.h"
 #include "log.h"
 #include "pipeline.h"
@@ -11,6 +12,8 @@
 
 #define IDLE_SAVE_MS    10000
 #define IDLE_SAVE_BYTES (16 << 20)
+#define COMMIT_STEP_MS  500
+#define COMMIT_STOP_MS  8000
 
 lsn_t checkpoint_position(const struct offset *o)
 {
@@ -21,27 +24,51 @@ lsn_t checkpoint_position(const struct offset *o)
 bool checkpoint_load(struct pipeline *p, struct err *e)
 {
     p->offset = (struct offset){.tx_id = -1};
-    if (!p->env->offsets)
+    if (!p->offsets)
         return true;
-    if (!offsets_load(p->env->offsets, p->config->name, p->config->offset_server, &p->offset, e))
+    if (!offsets_load(p->offsets, p->config->name, p->config->offset_server, &p->offset, e))
         return err_prefix(e, "reading the stored offset");
-    if (!shard_check_offset(p->env->offsets, p->config, &p->offset, e))
+    if (!shard_check_offset(p->offsets, p->config, &p->offset, e))
         return false;
     p->source.last_commit = p->offset.lsn_commit;
     resume_init(&p->resume, &p->offset);
     return true;
 }
 
+/* Everything that the sink was given so far is behind this position, delivered or not: they become visible
+ * together. */
+static bool commit(struct pipeline *p, const struct offset *o, struct err *e)
+{
+    struct buf key = BUF_EMPTY, value = BUF_EMPTY;
+    offsets_record(p->config->name, p->config->offset_server, o, &key, &value);
+    enum sink_result r;
+    do
+        r = p->sink_type->commit(p->sink, buf_view(&key), buf_view(&value), COMMIT_STEP_MS, e);
+    while (r == SINK_FULL && pipeline_stopping_ms(p) < COMMIT_STOP_MS);
+    buf_free(&key);
+    buf_free(&value);
+    if (r == SINK_FULL)
+        return err_set(e, ERR_RETRY, "stopped while Kafka did not confirm a transaction");
+    p->exact.dirty = r != SINK_OK;
+    return r == SINK_OK;
+}
+
 bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err *e)
 {
     struct offset o = *offset;
     o.slots = p->config->slots;
-    if (p->env->offsets && !offsets_save(p->env->offsets, p->config->name, p->config->offset_server, &o, e))
+    lineage_sign(&p->lineage, &o);
+    if (FAILPOINT_ERROR("checkpoint", e))
+        return false;
+    if (p->exact.on
+            ? !commit(p, &o, e)
+            : p->offsets && !offsets_save(p->offsets, p->config->name, p->config->offset_server, &o, e))
         return err_prefix(e, "storing the offset");
     p->offset = o;
     p->offset.transaction = NULL;
     p->saved_ms = clock_mono_ms();
     p->counts.checkpoints++;
+    FAILPOINT("checkpoint-stored");
     if (p->link && p->config->lsn_flush_mode != FLUSH_MANUAL)
         link_acknowledge(p->link, checkpoint_position(offset));
     log_debug("checkpoint at " LSN_FMT, LSN_ARG(checkpoint_position(offset)));
@@ -100,13 +127,9 @@ static bool save_idle(struct pipeline *p, struct err *e)
     return checkpoint_save(p, &o, e);
 }
 
-bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
+static bool save_closed(struct pipeline *p, struct ledger_position at, struct err *e)
 {
-    struct ledger_position at = ledger_safe(p->ledger);
-    bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
-    if (due && at.lsn > checkpoint_position(&p->offset))
-        return at.tx_id < 0 && !p->snapshot_at ? save_message(p, at, e) : save_commit(p, at, e);
-    return !idle_save_due(p, now) || save_idle(p, e);
+    return at.tx_id < 0 && !p->snapshot_at ? save_message(p, at, e) : save_commit(p, at, e);
 }
 
 /* Debezium goes on counting from these in the events of the transaction. */
@@ -120,10 +143,78 @@ static void write_transaction(struct pipeline *p, struct buf *b)
     }
 }
 
+/* What is stored is further on in this transaction. */
+static bool still_before(const struct resume *r, const struct place *at)
+{
+    return r->armed && r->inside && (at->lsn < r->lsn || (at->lsn == r->lsn && r->events > 0));
+}
+
+/* Between two changes of the open transaction. Of a snapshot there is no such position: its rows are visible,
+ * and come again when it breaks off. */
+static bool save_inside(struct pipeline *p, struct err *e)
+{
+    const struct place *at = &p->exact.place;
+    bool snapshot = p->snapshot_at || (p->offset.snapshot[0] && !p->offset.snapshot_completed);
+    if (snapshot)
+        return checkpoint_save(p, &p->offset, e);
+    if (still_before(&p->resume, at))
+        return true;
+    struct buf transaction = BUF_EMPTY;
+    if (p->config->transaction_metadata)
+        write_transaction(p, &transaction);
+    lsn_t lsn = at->lsn ? at->lsn : p->begin;
+    bool counts = at->op != OP_MESSAGE && at->op != OP_BEGIN; /* Debezium's own count */
+    struct offset o = {.present = true,
+                       .lsn = lsn,
+                       .lsn_proc = lsn,
+                       .lsn_commit = p->source.last_commit,
+                       .tx_id = p->source.tx_id,
+                       .ts_usec = p->source.ts_us,
+                       .lsn_events = counts ? (int64_t)at->events : 0,
+                       .transaction = transaction.ptr,
+                       .counted = true,
+                       .events = (int64_t)at->events,
+                       .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
+    snprintf(o.message_type, sizeof o.message_type, "%s", resume_message_type(at->op));
+    bool ok = checkpoint_save(p, &o, e);
+    buf_free(&transaction);
+    return ok;
+}
+
+/* At the end of a transaction as soon as may be; inside one when it takes too long. */
+static bool tick_exactly(struct pipeline *p, bool now, struct err *e)
+{
+    const struct exactly_once *x = &p->exact;
+    struct ledger_position at = ledger_end(p->ledger);
+    int64_t ms = clock_mono_ms();
+    (void)ledger_safe(p->ledger);
+    if (p->mark)
+        return !x->dirty || (!now && ms - x->begun_ms < x->hold_ms) || save_inside(p, e);
+    bool due = now || ms - p->saved_ms >= (x->dirty ? x->gap_ms : p->config->offset_flush_ms);
+    if (due && at.lsn > checkpoint_position(&p->offset))
+        return save_closed(p, at, e);
+    if (due && x->dirty)
+        return checkpoint_save(p, &p->offset, e); /* a heartbeat */
+    return x->dirty || !idle_save_due(p, now) || save_idle(p, e);
+}
+
+bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
+{
+    if (p->exact.on)
+        return tick_exactly(p, now, e);
+    struct ledger_position at = ledger_safe(p->ledger);
+    bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
+    if (due && at.lsn > checkpoint_position(&p->offset)) {
+        FAILPOINT("ledger-safe");
+        return save_closed(p, at, e);
+    }
+    return !idle_save_due(p, now) || save_idle(p, e);
+}
+
 bool checkpoint_halt(struct pipeline *p, struct err *e)
 {
     const struct halt *h = &p->halt;
-    if (!h->reached || !p->mark || p->mark->pending || p->snapshot_at)
+    if (p->exact.on || !h->reached || !p->mark || p->mark->pending || p->snapshot_at)
         return true;
     if (p->resume.armed && p->resume.inside && h->lsn < p->resume.lsn)
         return true; /* what is stored is further on in this transaction */
@@ -139,7 +230,7 @@ bool checkpoint_halt(struct pipeline *p, struct err *e)
                        .lsn_events = h->op == OP_MESSAGE ? 0 : (int64_t)h->events,
                        .transaction = transaction.ptr,
                        .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
-    snprintf(o.message_type, sizeof o.message_type, "%s", halt_message_type(h));
+    snprintf(o.message_type, sizeof o.message_type, "%s", resume_message_type(h->op));
     bool ok = checkpoint_save(p, &o, e);
     buf_free(&transaction);
     return ok;

@@ -3,8 +3,10 @@
 #include "command.h"
 #include "config.h"
 #include "configs.h"
+#include "exactly_once.h"
 #include "log.h"
 #include "offsets.h"
+#include "security.h"
 #include "web.h"
 #include "worker.h"
 #include "xmalloc.h"
@@ -36,6 +38,7 @@ static const char help[] =
     "WORKER.properties has Kafka Connect's own keys:\n"
     "  bootstrap.servers                   Kafka; without it changes go to browsers only\n"
     "  listeners                           REST API, preset " REST_PRESET "; \"none\": no REST\n"
+    "  ssl.keystore.location               for https listeners: PEM, certificate chain and private key\n"
     "  key.converter, value.converter      JsonConverter, with .schemas.enable\n"
     "  offset.storage.topic                checkpoints in Kafka, as Debezium's (preset with Kafka: "
     "connect-offsets)\n"
@@ -44,11 +47,14 @@ static const char help[] =
     "process\n"
     "  config.storage.file.filename        connectors in a file instead (preset with a file of checkpoints)\n"
     "  offset.flush.interval.ms            how often a checkpoint is made, preset 1000\n"
+    "  exactly.once.source.support         enabled: records and positions in Kafka transactions\n"
     "  producer.*                          producer settings under their Java names\n"
     "and walwire's:\n"
     "  websocket.listeners                 live page and WebSockets, preset " PAGE_PRESET
     "; \"none\": no browsers\n"
     "  websocket.allowed.origins           pages of other hosts that may connect\n"
+    "  walwire.rest.users.file             a login for REST: NAME:HASH lines, as htpasswd -B makes them\n"
+    "  walwire.allowed.hosts               names by which listeners on loopback may be called\n"
     "  web.dir                             where the live page's files are\n"
     "  log.level, log.format               error warn info debug; text json (also WALWIRE_LOG_LEVEL, "
     "WALWIRE_LOG_FORMAT)\n\n"
@@ -106,7 +112,7 @@ static bool apply_log(const struct props *p, struct err *e)
 static struct props *read_worker(const char *path, struct err *e)
 {
     struct props *raw = props_new(), *expanded = NULL;
-    if (props_read_file(raw, path, e))
+    if (props_read_file(raw, path, e) && props_confine(raw, e))
         expanded = props_expand(raw, e);
     props_free(raw);
     return expanded;
@@ -144,7 +150,7 @@ static bool open_web(struct server *s, struct err *e)
                             .hub = s->hub,
                             .handler = api_handle,
                             .handler_ctx = s->worker};
-    s->web = web_start(&o, e);
+    s->web = security_web(s->worker_props, &o, e) ? web_start(&o, e) : NULL;
     free(dir);
     if (s->web && web_rest_port(s->web, 0))
         log_info("REST API on %s", o.listeners);
@@ -174,8 +180,9 @@ static bool restore(struct server *s, struct err *e)
 
 static bool server_open(struct server *s, int n, char **connectors, struct err *e)
 {
-    if (!apply_log(s->worker_props, e) || !(s->offsets = offsets_open(s->worker_props, e)) ||
-        !configs_open(s->worker_props, &s->configs, e))
+    enum exactly_once_support support;
+    if (!apply_log(s->worker_props, e) || !exactly_once_worker(s->worker_props, &support, e) ||
+        !(s->offsets = offsets_open(s->worker_props, e)) || !configs_open(s->worker_props, &s->configs, e))
         return false;
     if (*listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET))
         s->hub = hub_new(&(struct hub_options){.heartbeat_ms = HEARTBEAT_MS});
@@ -225,6 +232,7 @@ int command_serve(int argc, char **argv)
         return argc < 2 ? 2 : 0;
     }
     struct err e = {0};
+    security_undumpable();
     struct server s = {.worker_props = read_worker(argv[1], &e)};
     if (!s.worker_props)
         return command_fail(&e);

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "connector.h"
 #include "log.h"
+#include "security.h"
 #include "sink.h"
 #include "sql.h"
 #include "xmalloc.h"
@@ -333,6 +334,7 @@ int command_stream(int argc, char **argv)
 {
     struct err e = {0};
     struct streaming s = {.props = props_new(), .worker = props_new()};
+    security_undumpable();
     int status = read_args(&s, argc, argv, &e);
     if (status < 0) {
         command_block_signals();

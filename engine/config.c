@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "config_table.h"
+#include "exactly_once.h"
 #include "json.h"
 #include "log.h"
 #include "selection.h"
@@ -143,6 +144,9 @@ static void fill_odd(struct config *c, const char *name, const struct props *wor
     c->value_style = style_of("value.converter", c->props, worker);
     c->offset_flush_ms =
         clamp_int(worker ? props_get_or(worker, "offset.flush.interval.ms", "1000") : "1000");
+    c->exactly_once = exactly_once_enabled(worker);
+    if (!is_given(c->props, "transaction.boundary.interval.ms"))
+        c->boundary_interval_ms = c->offset_flush_ms;
     fill_skipped(c);
     fill_placeholder(c);
     c->modes.schema_names = c->schema_names;

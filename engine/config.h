@@ -46,11 +46,16 @@ enum offset_mismatch {
 };
 
 enum failure_mode { FAILURE_WARN, FAILURE_FAIL, FAILURE_SKIP, FAILURE_IGNORE };
+enum too_large { TOO_LARGE_FAIL, TOO_LARGE_SKIP, TOO_LARGE_DEAD_LETTER };
 enum guardrail_action { GUARDRAIL_WARN, GUARDRAIL_FAIL };
+
+/* transaction.boundary: where Kafka transactions end (exactly_once.h). */
+enum transaction_boundary { BOUNDARY_INTERVAL, BOUNDARY_POLL, BOUNDARY_CONNECTOR };
 
 struct config {
     struct props *props; /* expanded; owned */
     char *name, *topic_prefix;
+    bool standby;        /* walwire.standby */
     int slots, shard;    /* walwire.slots; which of them this is, from 0 */
     char *label;         /* in logs and for browsers: the name; of the shards behind the first name/shard */
     char *offset_server; /* in the key of the stored position: topic.prefix; of a shard topic.prefix/shard */
@@ -93,6 +98,9 @@ struct config {
     struct json_style key_style, value_style;
     bool tombstones, transaction_metadata, extended_headers;
     enum failure_mode converting_failure, processing_failure; /* event.*.failure.handling.mode */
+    enum too_large too_large;                                 /* walwire.record.too.large */
+    char *dead_letter_topic; /* walwire.dead.letter.topic; NULL: <topic.prefix>.dead-letter */
+    int memory_max_mb;       /* walwire.memory.max.mb; 0: no limit */
     /* snapshot */
     enum snapshot_mode snapshot_mode;
     char *snapshot_overrides; /* comma list of schema.table; the statements are in props */
@@ -108,6 +116,10 @@ struct config {
     char *heartbeat_query;
     /* offset.flush.interval.ms of the worker, copied here; preset 1000 */
     int offset_flush_ms;
+    char *offsets_topic; /* offsets.storage.topic; NULL: the worker's */
+    bool exactly_once;   /* exactly.once.source.support=enabled of the worker */
+    enum transaction_boundary boundary;
+    int boundary_interval_ms; /* not given: offset_flush_ms */
 };
 
 /* Parses and checks a connector's configuration, presets filled in, the worker's converters as presets for

@@ -3,6 +3,7 @@
  * Kafka Connect words its own options differently ("Invalid value x for configuration y: ..."), so there are
  * two styles. */
 #include "config_table.h"
+#include "exactly_once.h"
 
 #include "java_map.h"
 
@@ -318,6 +319,32 @@ static struct props *effective(const struct props *connector, const struct props
     return all;
 }
 
+static void finding_say(struct findings *f, const char *option, const char *text)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (strcmp(f->items[i].option, option) == 0)
+            return;
+    f->items = xrealloc(f->items, (f->count + 1) * sizeof *f->items);
+    f->items[f->count++] = (struct finding){xstrdup(option), xstrdup(text)};
+}
+
+/* Connect asks the connector and the worker. Source:
+ * org.apache.kafka.connect.runtime.distributed.DistributedHerder.validateSourceConnectorExactlyOnceSupport.
+ */
+static void check_exactly_once(struct findings *f, const struct props *all, const struct props *worker)
+{
+    const char *support = props_get_or(all, "exactly.once.support", "requested");
+    const char *boundary = props_get_or(all, "transaction.boundary", "poll");
+    if (option_word("required", support) == 0 && !exactly_once_enabled(worker))
+        finding_say(f, "exactly.once.support",
+                    "This worker does not have exactly-once source support enabled.");
+    if (option_word("connector", boundary) == 0)
+        finding_say(
+            f, "transaction.boundary",
+            "The connector does not support connector-defined transaction boundaries with the given "
+            "configuration. Please reconfigure it to use a different transaction boundary definition.");
+}
+
 struct findings *config_findings(const char *name, const struct props *given, const struct props *expanded,
                                  const struct props *worker)
 {
@@ -333,6 +360,7 @@ struct findings *config_findings(const char *name, const struct props *given, co
         else
             check_option(f, o, &c);
     }
+    check_exactly_once(f, all, worker);
     props_free(all);
     props_free(shown);
     return f;

@@ -59,7 +59,8 @@ const struct option config_options[] = {
     {"database.sslcert", TEXT, NULL, AT(sslcert), "CONNECTION_ADVANCED_SSL",
      "File with the client's certificate (PEM).", M},
     {"database.sslkey", TEXT, NULL, AT(sslkey), "CONNECTION_ADVANCED_SSL",
-     "File with the client's key (PEM; the PKCS-8 DER that a JDBC driver wants is to be converted).", M},
+     "File with the client's key: PEM, or PKCS-8 DER without a password, as a JDBC driver wants it.", M,
+     .check = check_sslkey},
     {"database.sslpassword", SECRET, NULL, AT(sslpassword), "CONNECTION_ADVANCED_SSL",
      "Password of that key.", M},
     {"database.sslrootcert", TEXT, NULL, AT(sslrootcert), "CONNECTION_ADVANCED_SSL",
@@ -71,11 +72,9 @@ const struct option config_options[] = {
      IGNORED("libpq checks certificates with database.sslmode=verify-ca and verify-full only")},
     {"driver.*", TEXT, NULL, NONE, "CONNECTION_ADVANCED",
      "Settings of the JDBC driver. Those that libpq has too are passed on and come before database.*: "
-     "sslmode, sslcert, "
-     "sslkey, sslpassword, sslrootcert, tcpKeepAlive, connectTimeout, targetServerType, gssEncMode, "
-     "channelBinding, "
-     "kerberosServerName, options. The others have no effect.",
-     L},
+     "sslmode, sslcert, sslkey, sslpassword, sslrootcert, tcpKeepAlive, connectTimeout, targetServerType, "
+     "gssEncMode, channelBinding, kerberosServerName, options. The others have no effect.",
+     L, .check = check_driver},
     {"database.connectTimeout", INT, NULL, NONE, "CONNECTION_ADVANCED",
      "As driver.connectTimeout: seconds that connecting may take. Preset: 10.", L, .least = 0},
     {"database.targetServerType", TEXT, NULL, NONE, "CONNECTION_ADVANCED",
@@ -102,9 +101,12 @@ const struct option config_options[] = {
      "Name of the publication.", M},
     {"walwire.slots", INT, "1", AT(slots), "CONNECTION_ADVANCED_REPLICATION",
      "walwire's own: spreads the tables over so many slots and publications (1 to 64), <slot.name>_0 and so "
-     "on, each read by a "
-     "task of its own.",
+     "on, each read by a task of its own.",
      L, .least = 1, .check = check_slots},
+    {"walwire.standby", BOOL, "false", AT(standby), "CONNECTION_ADVANCED_REPLICATION",
+     "walwire's own: waits for as long as another walwire has the slot, and goes on when that one is gone "
+     "(docs/STANDBY.md). Set it on both.",
+     L},
     {"publication.autocreate.mode", CHOICE, "all_tables", AT(publication_mode),
      "CONNECTION_ADVANCED_REPLICATION", "Whether the publication is created, and for which tables.", M,
      .words = "all_tables|disabled|filtered|no_tables"},
@@ -114,23 +116,20 @@ const struct option config_options[] = {
      "Replica identities to set on captured tables at start: schema.table:FULL, with DEFAULT, NOTHING or "
      "INDEX name in its "
      "place, separated by commas; the table is a regular expression. What fails is logged. Unlike in "
-     "Debezium the words may "
-     "be written small.",
+     "Debezium the words may be written small.",
      M, .check = check_identities},
     {"slot.drop.on.stop", BOOL, "false", AT(slot_drop_on_stop), "CONNECTION_ADVANCED_REPLICATION",
      "Drops the slot when the connector stops in order.", M},
     {"slot.failover", BOOL, "false", AT(slot_failover), "CONNECTION_ADVANCED_REPLICATION",
      "Creates the slot so that standbys keep it: from PostgreSQL 17 on, and not on a standby; elsewhere the "
-     "slot is an "
-     "ordinary one.",
+     "slot is an ordinary one.",
      M},
     {"slot.stream.params", TEXT, NULL, AT(slot_stream_params), "CONNECTION_ADVANCED_REPLICATION",
      "Further options of pgoutput, name=value;name=value, such as origin=none.", L,
      .check = check_stream_params},
     {"slot.max.retries", INT, "6", AT(slot_max_retries), "CONNECTION_ADVANCED_REPLICATION",
      "How many pauses of slot.retry.delay.ms a slot in use is waited for, and how often creating one is "
-     "tried again when it "
-     "took too long; after that errors.max.retries counts.",
+     "tried again when it took too long; after that errors.max.retries counts.",
      L, ANY},
     {"slot.retry.delay.ms", LONG, "10000", AT(slot_retry_delay_ms), "CONNECTION_ADVANCED_REPLICATION",
      "One such pause. A slot in use is looked at twice a second meanwhile.", L, ANY},
@@ -142,10 +141,8 @@ const struct option config_options[] = {
      "Who acknowledges positions to the server. connector, and connector_and_driver: walwire does, with what "
      "is durable, and "
      "between transactions with the end of the WAL too, so that an idle slot keeps none. The latter also "
-     "sets "
-     "heartbeat.interval.ms=600000 when there are neither heartbeats nor transaction metadata, as in "
-     "Debezium. manual: "
-     "nobody does but you, and WAL piles up until then. Preset: connector.",
+     "sets heartbeat.interval.ms=600000 when there are neither heartbeats nor transaction metadata, as in "
+     "Debezium. manual: nobody does but you, and WAL piles up until then. Preset: connector.",
      L, .words = "connector_and_driver|connector|manual"},
     {"flush.lsn.source", BOOL, "true", NONE, "CONNECTOR",
      "The older form of lsn.flush.mode, which comes before it: true is connector, false is manual.", L},
@@ -158,9 +155,9 @@ const struct option config_options[] = {
      "CONNECTION_ADVANCED_REPLICATION",
      "What to do when slot and stored position differ. no_validation: begin at the stored position. "
      "trust_offset: move the "
-     "slot to it as well. trust_slot: begin at the slot's when that is further. trust_greater_lsn: both. A "
-     "slot that is "
-     "further is refused by the first two: changes would be lost without a word, as they are in Debezium.",
+     "slot to it as well. trust_slot: begin at the slot's when that is further, and when the position is of "
+     "another server or timeline. trust_greater_lsn: at whichever is further. What is not said to be trusted "
+     "is refused: changes would be lost without a word, as they are in Debezium.",
      L, .words = "no_validation|trust_offset|trust_slot|trust_greater_lsn"},
     {"internal.slot.seek.to.known.offset.on.start", BOOL, "false", NONE, "ADVANCED",
      "The older form of it, which comes second: true is trust_offset.", L},
@@ -168,8 +165,7 @@ const struct option config_options[] = {
      "Checks that the log still reaches back far enough.", L, IGNORED("walwire always checks")},
     {"internal.create.slot.command.timeout", LONG, "90", AT(slot_create_timeout_s), "ADVANCED",
      "Seconds that creating the slot, or creating or altering the publication, may take; 0: any time. "
-     "Creating a slot waits "
-     "for running transactions.",
+     "Creating a slot waits for running transactions.",
      L, .least = 0},
     {"internal.offset.activity.monitor.interval.ms", LONG, "600000", NONE, "ADVANCED",
      "How often unmoved positions are told of.", L, .least = 0, IGNORED("see /metrics")},
@@ -218,8 +214,7 @@ const struct option config_options[] = {
      "Pause between heartbeats; 0: none.", M, .least = 0},
     {"heartbeat.action.query", TEXT, NULL, AT(heartbeat_query), "ADVANCED_HEARTBEAT",
      "SQL run with every heartbeat, in a session of its own. A missing table (42P01) or a shutdown (57P01) "
-     "ends the "
-     "connector, other errors are logged.",
+     "ends the connector, other errors are logged.",
      L},
     {"tombstones.on.delete", BOOL, "true", AT(tombstones), "CONNECTOR",
      "Writes a record without value after a delete.", M},
@@ -277,14 +272,27 @@ const struct option config_options[] = {
      IGNORED("Debezium's connector for PostgreSQL reads no comments either")},
     {"event.converting.failure.handling.mode", CHOICE, "warn", AT(converting_failure), "CONNECTOR",
      "What happens to a value of a NOT NULL column that cannot be converted: fail stops the connector; warn "
-     "and skip write "
-     "the column's default, skip without a word in the log. Elsewhere null is written.",
+     "and skip write the column's default, skip without a word in the log. Elsewhere null is written.",
      M, .words = "warn|fail|skip"},
     {"event.processing.failure.handling.mode", CHOICE, "fail", AT(processing_failure), "ADVANCED",
      "What happens to an event that cannot be written, and when offset.mismatch.strategy cannot move the "
-     "slot: fail stops "
-     "the connector; warn, skip and ignore leave the event out, which loses it.",
+     "slot: fail stops the connector; warn, skip and ignore leave the event out, which loses it.",
      M, .words = "warn|fail|skip|ignore"},
+    {"walwire.record.too.large", CHOICE, "fail", AT(too_large), "ADVANCED",
+     "walwire's own: what happens to a record that is larger than Kafka takes (max.request.size of the "
+     "producer, max.message.bytes of the topic): fail stops the connector; skip leaves it out, which loses "
+     "it; dead.letter writes to walwire.dead.letter.topic which one it was, without the row's values. "
+     "Both count it in walwire_records_too_large_total.",
+     M, .words = "fail|skip|dead.letter"},
+    {"walwire.dead.letter.topic", TEXT, NULL, AT(dead_letter_topic), "ADVANCED",
+     "walwire's own: where walwire.record.too.large=dead.letter writes to. Preset: "
+     "<topic.prefix>.dead-letter.",
+     L},
+    {"walwire.memory.max.mb", INT, "0", AT(memory_max_mb), "ADVANCED",
+     "walwire's own: how much memory one task may use, in megabytes, 0 for no limit. Its queues have fixed "
+     "sizes, so what this bounds is the size of a row: one that does not fit stops the task before it is "
+     "read whole.",
+     L, .least = 0, .check = check_memory},
     {"converters", LIST, NULL, NONE, "CONNECTOR_ADVANCED", "Custom converters.", L,
      REFUSED("walwire loads no Java classes: remove converters and convert downstream")},
     {"post.processors", LIST, NULL, NONE, "CONNECTOR_ADVANCED", "Post processors.", L,
@@ -323,8 +331,7 @@ const struct option config_options[] = {
      .check = check_skipped},
     {"column.mask.hash.*", PATTERNS, NULL, NONE, "CONNECTOR_ADVANCED",
      "Writes a hash instead of the value: column.mask.hash.v2.<algorithm>.with.salt.<salt>; without v2 of "
-     "Java's "
-     "serialised form.",
+     "Java's serialised form.",
      M, .check = check_column_rule},
     {"column.mask.with.*.chars", PATTERNS, NULL, NONE, "CONNECTOR_ADVANCED",
      "Writes asterisks instead of the value.", M, .check = check_column_rule},
@@ -572,12 +579,21 @@ const struct option config_options[] = {
     {"admin.override.*", TEXT, NULL, NONE, "Common", "Settings of the admin client.", L,
      IGNORED("the producer's are used")},
     {"exactly.once.support", CHOICE, "requested", NONE, "Exactly Once Support",
-     "Whether exactly-once is insisted upon.", M, .words = "REQUESTED", .later = "REQUIRED"},
-    {"transaction.boundary", CHOICE, "poll", NONE, "Exactly Once Support", "Where Kafka transactions end.", M,
-     .words = "INTERVAL|POLL|CONNECTOR", IGNORED("walwire writes at least once, without Kafka transactions")},
-    {"transaction.boundary.interval.ms", LONG, NULL, NONE, "Exactly Once Support", "How long they are.", L,
-     .least = 0, IGNORED("walwire writes at least once, without Kafka transactions")},
-    {"offsets.storage.topic", TEXT, NULL, NONE, "offsets.topic", "An offsets topic of the connector's own.",
-     L, REFUSED("walwire keeps positions in the worker's offset.storage.topic")},
+     "required: refused where the worker file lacks exactly.once.source.support=enabled, which alone decides "
+     "whether records are written in Kafka transactions.",
+     M, .words = "REQUESTED|REQUIRED"},
+    {"transaction.boundary", CHOICE, "poll", AT(boundary), "Exactly Once Support",
+     "Where Kafka transactions end: poll, as soon as may be; interval, after "
+     "transaction.boundary.interval.ms. A transaction of PostgreSQL's stays whole. connector is refused, as "
+     "by Debezium's connector.",
+     M, .words = "INTERVAL|POLL|CONNECTOR"},
+    {"transaction.boundary.interval.ms", LONG, NULL, AT(boundary_interval_ms), "Exactly Once Support",
+     "How long Kafka transactions are with transaction.boundary=interval; preset: the worker's "
+     "offset.flush.interval.ms.",
+     L, .least = 0},
+    {"offsets.storage.topic", TEXT, NULL, AT(offsets_topic), "offsets.topic",
+     "A topic of the connector's own for its positions; what it lacks is read from the worker's. Without "
+     "effect where positions are in a file.",
+     L, .check = check_non_empty},
     {NULL},
 };

@@ -246,6 +246,13 @@ void check_header_converter(const struct props *p, const char *value, struct buf
         buf_str(why, "walwire writes headers as " HEADER_CONVERTER " only: remove header.converter");
 }
 
+/* Source: org.apache.kafka.common.config.ConfigDef.NonEmptyString. */
+void check_non_empty(const struct props *p, const char *value, struct buf *why)
+{
+    if (!*value)
+        buf_str(why, "String must be non-empty");
+}
+
 /* A long that Debezium checks as an integer. */
 void check_positive(const struct props *p, const char *value, struct buf *why)
 {
@@ -293,6 +300,20 @@ void check_sslfactory(const struct props *p, const char *value, struct buf *why)
                      "database.sslkey");
 }
 
+/* libpq takes "engine:key" for the name of a library to load. */
+void check_sslkey(const struct props *p, const char *value, struct buf *why)
+{
+    if (strchr(value, ':'))
+        buf_str(why, "Give the path of a file; a colon would name an OpenSSL engine, which is code to load");
+}
+
+void check_driver(const struct props *p, const char *value, struct buf *why)
+{
+    const char *key = props_get(p, "driver.sslkey");
+    if (key && strcmp(key, value) == 0)
+        check_sslkey(p, value, why);
+}
+
 void check_tags(const struct props *p, const char *value, struct buf *why)
 {
     while (*value) {
@@ -315,11 +336,20 @@ void check_channels(const struct props *p, const char *value, struct buf *why)
         buf_str(why, "walwire reads no signals yet: remove the option");
 }
 
+/* Below this no row would fit beside the queues. */
+void check_memory(const struct props *p, const char *value, struct buf *why)
+{
+    enum { LEAST_MB = 64 };
+    long mb = strtol(value, NULL, 10);
+    if (mb > 0 && mb < LEAST_MB)
+        buf_printf(why, "Value must be 0 (no limit) or at least %d", LEAST_MB);
+}
+
 /* Options of pgoutput that would change what it sends into something that nobody here reads, or Debezium. */
 void check_stream_params(const struct props *p, const char *value, struct buf *why)
 {
     static const char *const plain[][2] = {
-        {"proto_version", "1"}, {"binary", "false"}, {"streaming", "off"}, {"two_phase", "off"}};
+        {"proto_version", "1"}, {"streaming", "off"}, {"two_phase", "off"}};
     for (; *value && !why->len; value += strcspn(value, ";"), value += *value == ';') {
         struct slice item = {value, strcspn(value, ";")};
         const char *eq = item.len ? memchr(item.ptr, '=', item.len) : NULL;

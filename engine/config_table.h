@@ -91,7 +91,7 @@ option_check check_class, check_host, check_dbname, check_topic_prefix, check_sl
     check_key_columns, check_skipped, check_placeholder, check_queue, check_schema_exclude,
     check_table_exclude, check_column_exclude, check_column_rule, check_prefix_exclude, check_json_converter,
     check_header_converter, check_name, check_naming, check_key_regex, check_identities, check_slots,
-    check_positive, check_topic_creation, check_stream_params, check_topic_name, check_sslfactory, check_tags,
-    check_channels;
+    check_positive, check_topic_creation, check_stream_params, check_topic_name, check_sslfactory,
+    check_sslkey, check_driver, check_tags, check_non_empty, check_channels, check_memory;
 
 #endif

@@ -68,8 +68,9 @@ struct topic_naming *config_naming(const struct props *p, struct err *e)
         o.replacement = get(p, "topic.replacement");
         if (props_get_bool(p, "topic.key.enforce.uniqueness", true)) {
             o.key_field = get(p, "topic.key.field.name");
-            o.key_regex = filled(p, "topic.key.field.regex");
             o.key_replacement = filled(p, "topic.key.field.replacement");
+            o.key_regex =
+                o.key_replacement ? filled(p, "topic.key.field.regex") : NULL; /* see check_key_regex */
         }
     }
     return topic_naming_new(&o, e);

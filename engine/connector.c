@@ -114,7 +114,8 @@ static bool run_went_well(struct task *t)
 {
     pthread_mutex_lock(&t->face.mutex);
     const char *step = t->face.status.step;
-    bool well = strcmp(step, "stream") == 0 || strcmp(step, "snapshot") == 0 || strcmp(step, "drain") == 0;
+    bool well = strcmp(step, "stream") == 0 || strcmp(step, "snapshot") == 0 || strcmp(step, "drain") == 0 ||
+                strcmp(step, "standby") == 0;
     pthread_mutex_unlock(&t->face.mutex);
     t->was_up |= well;
     return well;
@@ -148,8 +149,12 @@ static enum wish run_once(struct task *t, unsigned *tries)
     enum wish w = wish_now(t);
     if (w != WISH_RUN)
         return w;
-    if (ok)
+    if (ok || t->face.renew) {
+        if (!ok)
+            log_info("%s", e.text);
+        t->face.renew = false;
         return WISH_RUN;
+    }
     if (may_retry(t, &e, *tries)) {
         back_off(t, &e, (*tries)++);
         return wish_now(t);
@@ -249,6 +254,7 @@ static void task_init(struct task *t, const struct connector_env *env, struct co
     pthread_condattr_destroy(&monotonic);
     t->face.wake_fd = wake_new();
     t->face.status = (struct connector_status){.state = STATE_UNASSIGNED, .step = "new", .lag_ms = -1};
+    t->face.limits = limits_new();
     t->face.meter = meter_new(env->metrics, config->name, config->shard, config->slot_name);
 }
 
@@ -258,6 +264,7 @@ static void task_free(struct task *t)
         pthread_join(t->thread, NULL);
     live_free(t->live);
     meter_free(t->face.meter);
+    limits_free(t->face.limits);
     close(t->face.wake_fd);
     pthread_cond_destroy(&t->changed);
     pthread_mutex_destroy(&t->face.mutex);

@@ -14,7 +14,7 @@ struct entry {
 
 struct ledger {
     struct entry *head, *tail, *spare;
-    struct ledger_position safe;
+    struct ledger_position safe, end;
 };
 
 struct ledger *ledger_new(void)
@@ -64,6 +64,8 @@ void ledger_close(struct ledger *l, lsn_t end_lsn, int64_t tx_id, int64_t commit
     l->tail->mark.closed = true;
     l->tail->tx_id = tx_id;
     l->tail->commit_us = commit_us;
+    if (end_lsn >= l->end.lsn)
+        l->end = (struct ledger_position){end_lsn, tx_id, commit_us};
 }
 
 struct ledger_position ledger_safe(struct ledger *l)
@@ -79,6 +81,11 @@ struct ledger_position ledger_safe(struct ledger *l)
         l->spare = e;
     }
     return l->safe;
+}
+
+struct ledger_position ledger_end(const struct ledger *l)
+{
+    return l->end;
 }
 
 bool ledger_idle(struct ledger *l)

@@ -19,7 +19,8 @@ struct ledger_position {
     lsn_t lsn; /* 0: nothing yet */
     int64_t tx_id, commit_us;
 };
-struct ledger_position ledger_safe(struct ledger *l); /* forgets the marks of the finished prefix */
-bool ledger_idle(struct ledger *l);                   /* nothing open, nothing unacknowledged */
+struct ledger_position ledger_safe(struct ledger *l);      /* forgets the marks of the finished prefix */
+struct ledger_position ledger_end(const struct ledger *l); /* of what was closed last, delivered or not */
+bool ledger_idle(struct ledger *l);                        /* nothing open, nothing unacknowledged */
 
 #endif

@@ -8,58 +8,58 @@
 #include "link.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "log.h"
 #include "pg.h"
 #include "reader.h"
+#include "row_size.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH_BYTES  (256 << 10) /* handed over when this large, or when nothing more is there */
 #define RING_BATCHES 16
+#define HELD_BYTES   (2 * RING_BATCHES * BATCH_BYTES) /* of batches that have a large row there are fewer */
 #define NAP_US       100
 #define BUSY_BYTES   16384 /* one round read at least this much: data keeps coming */
+#define LEAVE_MS     3000  /* a server that shuts down is kept waiting so long for what is not durable */
+
+/* Publications are looked up as they were when a change was made: one that is created again later does not
+ * help. */
+#define NO_PUBLICATION                                                                                       \
+    ": it was dropped, and what changed while it was missing cannot be read from the slot any more: create " \
+    "it again, then stop the connector and delete its offsets, so that it begins with a new snapshot"
 
 struct link {
     PGconn *conn;
     struct ring *ring, *spare; /* batches to the pipeline, and back from it */
     int wake_fd;               /* ours: acknowledge, ask, stop */
+    int pipeline_fd;           /* the pipeline's */
     int status_interval_ms;
+    int session_fd; /* the other session's, a copy; -1: none, or it has ended */
+    int lease_ms;   /* the server gives the slot away when it has not heard of us for so long; 0: never */
     pthread_t thread;
     atomic_ullong flushed, received;
-    atomic_size_t queued; /* bytes in the ring */
-    atomic_bool stop, ask;
-    char notice[300]; /* a warning that means data is being skipped */
+    atomic_size_t queued, held; /* bytes in the ring; these and those in the pipeline's hands */
+    size_t most_row;            /* 0: any size */
+    int memory_max_mb;
+    int fd;                 /* of conn */
+    atomic_ullong row_from; /* what had been read when the last row was whole */
+    atomic_bool overrun;    /* link_watch has cut the connection */
+    bool unsendable;
+    atomic_bool stop, ask, leaving, cut;
+    struct err why;        /* it was cut; written before `cut` */
+    atomic_llong alive_ms; /* when the thread last went round */
+    struct {
+        int64_t since_ms;
+        lsn_t flushed;
+    } quiet;          /* while leaving: since when nothing more has become durable */
+    char notice[500]; /* a warning that means data is being skipped */
 };
-
-void batch_free(struct batch *b)
-{
-    if (!b)
-        return;
-    buf_free(&b->bytes);
-    free(b);
-}
-
-bool batch_next(const struct batch *b, size_t *at, struct slice *frame)
-{
-    uint32_t len;
-    if (*at + sizeof len > b->bytes.len)
-        return false;
-    memcpy(&len, b->bytes.ptr + *at, sizeof len);
-    *frame = (struct slice){b->bytes.ptr + *at + sizeof len, len};
-    *at += sizeof len + len;
-    return true;
-}
-
-static void batch_add(struct batch *b, const char *bytes, int n)
-{
-    uint32_t len = (uint32_t)n;
-    buf_append(&b->bytes, &len, sizeof len);
-    buf_append(&b->bytes, bytes, len);
-}
 
 /* ---- status ---- */
 
@@ -87,14 +87,43 @@ static bool send_status(struct link *l, bool reply, struct err *e)
 
 /* ---- reading ---- */
 
+/* PostgreSQL 18 skips a missing publication with no more than a warning: what it skips would be lost. Before,
+ * it was an error. */
+static bool lacks_publication(const PGresult *res)
+{
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION); /* the text may be translated */
+    return (function &&
+            (strcmp(function, "LoadPublications") == 0 || strcmp(function, "get_publication_oid") == 0)) ||
+           (text && strstr(text, "skipped loading publication"));
+}
+
+static void note_lack(struct link *l, const PGresult *res)
+{
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    snprintf(l->notice, sizeof l->notice, "%s" NO_PUBLICATION, text ? text : "a publication is missing");
+}
+
+/* The context of an error while decoding has the position of the change. */
+static void stream_error(PGconn *conn, const PGresult *res, struct err *e)
+{
+    const char *context = res ? PQresultErrorField(res, PG_DIAG_CONTEXT) : NULL;
+    pg_error(conn, res, e, "reading the replication stream");
+    if (context)
+        err_set(e, e->kind, "%s; %s", e->text, context);
+}
+
 static bool stream_ended(struct link *l, struct err *e)
 {
     PGresult *res = PQgetResult(l->conn);
     ExecStatusType status = PQresultStatus(res);
+    if (!l->notice[0] && res && lacks_publication(res))
+        note_lack(l, res);
+    l->unsendable = pg_is_unsendable(res);
     if (l->notice[0])
         err_set(e, ERR_CONFIG, "%s", l->notice);
     else if (status == PGRES_FATAL_ERROR || !res)
-        pg_error(l->conn, res, e, "reading the replication stream");
+        stream_error(l->conn, res, e);
     else
         err_set(e, ERR_RETRY, "PostgreSQL ended the replication stream: it is shutting down or restarting");
     PQclear(res);
@@ -127,7 +156,7 @@ static bool note_frame(struct link *l, struct slice frame, bool *reply, struct e
 /* Takes what libpq has into the batch, up to its size. */
 static bool fill_batch(struct link *l, struct batch *b, bool *reply, struct err *e)
 {
-    while (b->bytes.len < BATCH_BYTES) {
+    while (!batch_full(b)) {
         char *bytes;
         int n = PQgetCopyData(l->conn, &bytes, 1);
         if (n == 0)
@@ -136,13 +165,64 @@ static bool fill_batch(struct link *l, struct batch *b, bool *reply, struct err 
             return stream_ended(l, e);
         if (n < 0)
             return pg_error(l->conn, NULL, e, "reading the replication stream");
-        bool ok = note_frame(l, (struct slice){bytes, (size_t)n}, reply, e);
-        if (ok)
-            batch_add(b, bytes, n);
-        PQfreemem(bytes);
-        if (!ok)
+        /* What comes behind such a warning is past the data that was skipped. */
+        bool ok = l->notice[0] ? err_set(e, ERR_CONFIG, "%s", l->notice)
+                               : note_frame(l, (struct slice){bytes, (size_t)n}, reply, e);
+        ok = ok && !FAILPOINT_ERROR("frame-read", e);
+        if (!ok) {
+            PQfreemem(bytes);
             return false;
+        }
+        batch_add(b, bytes, (size_t)n);
     }
+    return true;
+}
+
+/* A server that shuts down ends ordinary sessions at once, but waits for this one until all that it has sent
+ * is acknowledged: for as long as Kafka is down, if it were up to us. */
+static void leave_begin(struct link *l)
+{
+    close(l->session_fd);
+    l->session_fd = -1;
+    l->quiet.since_ms = clock_mono_ms();
+    atomic_store(&l->leaving, true);
+    wake_signal(l->pipeline_fd); /* what is durable is to be stored now */
+}
+
+/* False when it is time to leave. */
+static bool leave_later(struct link *l, struct err *e)
+{
+    lsn_t flushed = atomic_load(&l->flushed);
+    int64_t now = clock_mono_ms();
+    if (!atomic_load(&l->leaving))
+        return true;
+    if (flushed != l->quiet.flushed) {
+        l->quiet.since_ms = now;
+        l->quiet.flushed = flushed;
+    }
+    if (now - l->quiet.since_ms < LEAVE_MS)
+        return true;
+    shutdown(PQsocket(l->conn), SHUT_RDWR);
+    return err_set(e, ERR_RETRY,
+                   "PostgreSQL has ended this connector's other session, as when it shuts down, and nothing "
+                   "more becomes durable: the slot was left, so that it need not be waited for");
+}
+
+static bool stood_still(int64_t ms, struct err *e)
+{
+    return err_set(e, ERR_RETRY,
+                   "this process stood still for %lld s, longer than the server waits (wal_sender_timeout)",
+                   (long long)ms / 1000);
+}
+
+/* False when this process has stood still (SIGSTOP, a suspended machine) for so long that the server has
+ * given the slot away: somebody else may be writing what we would write now. */
+static bool lease_holds(struct link *l, struct err *e)
+{
+    int64_t now = clock_mono_ms(), stood = now - atomic_load(&l->alive_ms);
+    if (l->lease_ms && stood > l->lease_ms)
+        return stood_still(stood, e);
+    atomic_store(&l->alive_ms, now);
     return true;
 }
 
@@ -153,8 +233,11 @@ static void wait_for_work(struct link *l, bool full, int64_t due_ms)
      */
     struct pollfd fds[] = {{full ? -1 : PQsocket(l->conn), POLLIN, 0},
                            {l->wake_fd, POLLIN, 0},
-                           {ring_space_fd(l->ring), full ? POLLIN : 0, 0}};
-    poll(fds, 3, left > 0 ? (int)left : 0);
+                           {ring_space_fd(l->ring), full ? POLLIN : 0, 0},
+                           {l->session_fd, POLLRDHUP, 0}};
+    poll(fds, 4, left > 0 ? (int)left : 0);
+    if (fds[3].revents)
+        leave_begin(l);
     if (fds[1].revents)
         wake_clear(l->wake_fd);
     if (fds[2].revents)
@@ -167,15 +250,36 @@ static struct batch *batch_new(struct link *l)
     return b ? b : xcalloc(1, sizeof *b);
 }
 
+static bool row_refused(const struct link *l, struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "a row behind LSN " LSN_FMT " has more than %zu bytes, for which walwire.memory.max.mb=%d "
+                   "leaves no room; it was not read, so its table is not known: raise the limit",
+                   LSN_ARG(atomic_load(&l->received)), l->most_row, l->memory_max_mb);
+}
+
+/* A row is in libpq's buffer until it is whole. How large it has become there is not to be known, but how
+ * much has come since the last one. Sockets other than TCP do not tell: there a row is measured when it is
+ * read. */
+static bool row_fits(struct link *l, bool whole, struct err *e)
+{
+    uint64_t received = row_size_received(l->fd);
+    if (whole)
+        atomic_store(&l->row_from, received);
+    return !received || received - atomic_load(&l->row_from) <= l->most_row || row_refused(l, e);
+}
+
 /* Hands the batch over; false while the ring is full. */
 static bool hand_over(struct link *l, struct batch **b)
 {
-    if (!(*b)->bytes.len)
+    size_t bytes = batch_size(*b);
+    if (!bytes)
         return true;
-    size_t bytes = (*b)->bytes.len;
-    if (!ring_push(l->ring, *b))
+    FAILPOINT("batch-over");
+    if (atomic_load(&l->held) >= HELD_BYTES || !ring_push(l->ring, *b))
         return false;
     atomic_fetch_add(&l->queued, bytes);
+    atomic_fetch_add(&l->held, bytes);
     *b = batch_new(l); /* the other one is the pipeline's now */
     return true;
 }
@@ -184,24 +288,31 @@ static bool hand_over(struct link *l, struct batch **b)
 static bool link_round(struct link *l, struct batch **b, int64_t *due_ms, lsn_t *told, struct err *e)
 {
     bool reply = false;
-    size_t before = (*b)->bytes.len;
-    if (before < BATCH_BYTES && (!PQconsumeInput(l->conn) || !fill_batch(l, *b, &reply, e)))
+    size_t before = batch_size(*b);
+    if (!lease_holds(l, e) || !leave_later(l, e))
+        return false;
+    if (!batch_full(*b) && (!PQconsumeInput(l->conn) || !fill_batch(l, *b, &reply, e)))
         return e->kind ? false : pg_error(l->conn, NULL, e, "reading the replication stream");
     if (l->notice[0])
         return err_set(e, ERR_CONFIG, "%s", l->notice);
-    size_t got = (*b)->bytes.len - before;
-    bool more = (*b)->bytes.len >= BATCH_BYTES; /* libpq may hold more, of which the socket knows nothing */
+    size_t got = batch_size(*b) - before;
+    if (l->most_row && !row_fits(l, got > 0, e))
+        return false;
+    bool more = batch_full(*b); /* libpq may hold more, of which the socket knows nothing */
     bool full = !hand_over(l, b);
     bool ask = atomic_exchange(&l->ask, false);
     lsn_t flushed = atomic_load(&l->flushed);
     if (reply || ask || flushed != *told || clock_mono_ms() >= *due_ms) {
-        if (!send_status(l, ask, e))
+        bool news = flushed != *told;
+        if ((news && FAILPOINT_ERROR("acknowledge", e)) || !send_status(l, ask, e))
             return false;
+        if (news)
+            FAILPOINT("acknowledged");
         *told = flushed;
         *due_ms = clock_mono_ms() + l->status_interval_ms;
     }
     if (full || (!more && got < BUSY_BYTES))
-        wait_for_work(l, full, *due_ms);
+        wait_for_work(l, full, atomic_load(&l->leaving) ? clock_mono_ms() + LEAVE_MS / 10 : *due_ms);
     else if (!more)
         usleep(NAP_US);
     return true;
@@ -216,10 +327,16 @@ static void *link_run(void *arg)
     lsn_t told = 0;
     while (!atomic_load(&l->stop) && link_round(l, &b, &due_ms, &told, &e))
         ;
+    if (atomic_load(&l->overrun))
+        row_refused(l, &e);
+    atomic_store(&l->alive_ms, INT64_MAX / 2); /* from here on it is the pipeline that takes its time */
+    l->why = e;
+    atomic_store(&l->cut, e.kind == ERR_RETRY);
     while (!atomic_load(&l->stop) && !hand_over(l, &b))
         wait_for_work(l, true, clock_mono_ms() + 1000);
     b->last = true;
     b->end = e;
+    b->unsendable = l->unsendable;
     bool pushed;
     while (!(pushed = ring_push(l->ring, b)) && !atomic_load(&l->stop))
         wait_for_work(l, true, clock_mono_ms() + 1000);
@@ -230,16 +347,11 @@ static void *link_run(void *arg)
 
 /* ---- opening ---- */
 
-/* PostgreSQL 18 skips a missing publication with no more than a warning: what it skips would be lost. */
 static void on_notice(void *arg, const PGresult *res)
 {
-    struct link *l = arg;
     const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-    const char *function = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION); /* the text may be translated */
-    if ((function && strcmp(function, "LoadPublications") == 0) ||
-        (text && strstr(text, "skipped loading publication")))
-        snprintf(l->notice, sizeof l->notice,
-                 "%s: its changes are not sent: create the publication again and take a new snapshot", text);
+    if (lacks_publication(res))
+        note_lack(arg, res);
     else
         log_info("PostgreSQL says: %s", text ? text : "?");
 }
@@ -282,6 +394,8 @@ static bool start_replication(PGconn *conn, const struct link_options *o, struct
     pg_literal(&sql, o->publications);
     if (o->messages && PQserverVersion(conn) >= 140000 && !has_param(o->params, "messages"))
         BUF_LIT(&sql, ", messages 'true'");
+    if (o->binary && !has_param(o->params, "binary"))
+        BUF_LIT(&sql, ", binary 'true'");
     add_params(&sql, o->params);
     buf_char(&sql, ')');
     PGresult *res = PQexec(conn, sql.ptr);
@@ -301,15 +415,22 @@ static bool grow_input_buffer(PGconn *conn, struct err *e)
     return pg_run(conn, e, "SELECT repeat('x', 1 << 18)");
 }
 
-/* While the ring is full nothing is read, also no request for an answer: so status goes out often enough for
- * a server that waits less long than status.update.interval.ms. */
-static int status_interval(PGconn *conn, int wished_ms)
+/* 0: none. */
+static int sender_timeout(PGconn *conn)
 {
     struct err ignored = {0};
     char *text =
         pg_scalar(conn, &ignored, "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'");
-    int most = text ? atoi(text) / 3 : 0;
+    int ms = text ? atoi(text) : 0;
     free(text);
+    return ms;
+}
+
+/* While the ring is full nothing is read, also no request for an answer: so status goes out often enough for
+ * a server that waits less long than status.update.interval.ms. */
+static int status_interval(int timeout_ms, int wished_ms)
+{
+    int most = timeout_ms / 3;
     return most > 0 && most < wished_ms ? (most < 100 ? 100 : most) : wished_ms;
 }
 
@@ -322,13 +443,15 @@ static void link_free(struct link *l)
         batch_free(b);
     ring_free(l->ring);
     ring_free(l->spare);
+    if (l->session_fd >= 0)
+        close(l->session_fd);
     close(l->wake_fd);
     free(l);
 }
 
 struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e)
 {
-    int status_ms = status_interval(conn, o->status_interval_ms);
+    int lease_ms = sender_timeout(conn), status_ms = status_interval(lease_ms, o->status_interval_ms);
     if (!grow_input_buffer(conn, e) || !start_replication(conn, o, e)) {
         PQfinish(conn);
         return NULL;
@@ -339,6 +462,15 @@ struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e
     l->spare = ring_new(RING_BATCHES, -1);
     l->wake_fd = wake_new();
     l->status_interval_ms = status_ms;
+    l->lease_ms = lease_ms;
+    l->most_row = o->most_row;
+    l->memory_max_mb = o->memory_max_mb;
+    l->fd = PQsocket(conn);
+    atomic_store(&l->row_from, row_size_received(l->fd));
+    /* Of our own: libpq closes its one when it finds the end first. */
+    l->session_fd = o->session_fd < 0 ? -1 : fcntl(o->session_fd, F_DUPFD_CLOEXEC, 0);
+    l->pipeline_fd = o->wake_fd;
+    atomic_store(&l->alive_ms, clock_mono_ms());
     PQsetNoticeReceiver(conn, on_notice, l);
     if (pthread_create(&l->thread, NULL, link_run, l) == 0)
         return l;
@@ -351,13 +483,15 @@ struct batch *link_take(struct link *l)
 {
     struct batch *b = ring_pop(l->ring);
     if (b && !b->last)
-        atomic_fetch_sub(&l->queued, b->bytes.len);
+        atomic_fetch_sub(&l->queued, batch_size(b));
     return b;
 }
 
 void link_return(struct link *l, struct batch *b)
 {
-    buf_reset(&b->bytes);
+    if (!b->last && atomic_fetch_sub(&l->held, batch_size(b)) >= HELD_BYTES)
+        wake_signal(l->wake_fd); /* the link may wait for room that the ring knows nothing of */
+    batch_reset(b);
     if (b->last || b->bytes.cap > 2 * BATCH_BYTES || !ring_push(l->spare, b))
         batch_free(b);
 }
@@ -374,6 +508,31 @@ void link_ask(struct link *l)
 {
     atomic_store(&l->ask, true);
     wake_signal(l->wake_fd);
+}
+
+bool link_leaving(struct link *l)
+{
+    return atomic_load(&l->leaving);
+}
+
+bool link_is_cut(struct link *l, struct err *e)
+{
+    int64_t stood = clock_mono_ms() - atomic_load(&l->alive_ms);
+    if (atomic_load(&l->cut)) {
+        *e = l->why;
+        return true;
+    }
+    return l->lease_ms && stood > l->lease_ms && !stood_still(stood, e);
+}
+
+void link_watch(struct link *l)
+{
+    uint64_t from = atomic_load(&l->row_from);
+    uint64_t received = l->most_row ? row_size_received(l->fd) : 0;
+    if (received <= from || received - from <= l->most_row || from != atomic_load(&l->row_from))
+        return;
+    atomic_store(&l->overrun, true);
+    shutdown(l->fd, SHUT_RDWR);
 }
 
 lsn_t link_received(const struct link *l)

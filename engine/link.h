@@ -6,30 +6,24 @@
 #ifndef ENGINE_LINK_H
 #define ENGINE_LINK_H
 
-#include "buf.h"
-#include "err.h"
+#include "batch.h"
 #include "lsn.h"
 #include "ring.h"
 
 #include <libpq-fe.h>
-
-/* Frames in the order they came: u32 length (native), then the CopyData payload ('w' or 'k' message). */
-struct batch {
-    struct buf bytes;
-    bool last; /* the stream ended; `end` says why */
-    struct err end;
-};
-void batch_free(struct batch *b);
-/* Walks the frames: *at starts at 0; false at the end. */
-bool batch_next(const struct batch *b, size_t *at, struct slice *frame);
 
 struct link_options {
     const char *slot, *publications; /* publications: a quoted, comma separated list of identifiers */
     const char *params;              /* slot.stream.params, "k=v;k=v"; NULL: none */
     lsn_t start;                     /* 0: where the slot stands */
     bool messages;                   /* logical messages too */
+    bool binary;                     /* values in binary form, where their types have one */
+    size_t most_row;                 /* a row of more bytes ends the stream, ERR_CONFIG; 0: any size */
+    int memory_max_mb;               /* what that comes from */
     int status_interval_ms;
-    int wake_fd; /* signalled when a batch is ready */
+    int wake_fd;    /* signalled when a batch is ready, or the server shuts down */
+    int session_fd; /* socket of another session with this server, for which its end is looked for; -1: none
+                     */
 };
 
 struct link;
@@ -42,7 +36,16 @@ struct batch *link_take(struct link *l);
 void link_return(struct link *l, struct batch *b);
 void link_acknowledge(struct link *l, lsn_t flushed); /* durable up to here; never goes back */
 void link_ask(struct link *l);                        /* asks the server for a keepalive now */
+/* True once the other session has ended: the server may be shutting down and wait for what is durable to be
+ * acknowledged. When nothing moves for some seconds, the link ends. */
+bool link_leaving(struct link *l);
+/* True, and *e is why, when the connection is gone, and with it the hold on the slot: somebody else may have
+ * it already, so nothing more should be published, also not what was read before. */
+bool link_is_cut(struct link *l, struct err *e);
 lsn_t link_received(const struct link *l);
+/* Cuts the connection when a row that is coming in is larger than allowed: libpq reads for as long as there
+ * is something, so the link itself may notice late. For the pipeline's thread, often. */
+void link_watch(struct link *l);
 struct link_queue {
     size_t batches, capacity; /* handed over and not taken yet; most */
     size_t bytes, most_bytes; /* in them; about as many as there can be */

@@ -27,6 +27,7 @@ bool live_wants_position(
 struct live_table;
 struct live_table *live_table_new(struct live *l, const struct relation *rel, const struct types *types);
 void live_table_free(struct live_table *t);
+void live_table_trim(struct live_table *t); /* what a large row has left; NULL is fine */
 /* A row change or truncate. *ordinal counts the transaction's changes, and is raised: by two when the key
  * changed. */
 void live_change(struct live_table *t, const struct change *change, uint32_t *ordinal, bool key_changed);

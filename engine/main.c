@@ -1,11 +1,13 @@
 /* main.c - the walwire program: which command, and its help. */
 #include "command.h"
 #include "config.h"
+#include "failpoint.h"
 #include "metrics.h"
 #include "preflight.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -41,6 +43,43 @@ static int command_version(int argc, char **argv)
     return 0;
 }
 
+#ifdef WALWIRE_FAILPOINTS
+static int command_failpoints(int argc, char **argv)
+{
+    struct buf b = BUF_EMPTY;
+    failpoints_list(&b);
+    fputs(buf_view(&b).ptr, stdout);
+    buf_free(&b);
+    return 0;
+}
+
+static void save_hits(void)
+{
+    struct buf b = BUF_EMPTY;
+    failpoints_hits(&b);
+    FILE *f = fopen(getenv("WALWIRE_FAILPOINT_HITS"), "w");
+    if (f) {
+        fputs(buf_view(&b).ptr, f);
+        fclose(f);
+    }
+    buf_free(&b);
+}
+
+/* WALWIRE_FAILPOINT_HITS=FILE: how often each place was reached, written when the process ends. */
+static bool arm_failpoints(struct err *e)
+{
+    const char *spec = getenv("WALWIRE_FAILPOINT"), *file = getenv("WALWIRE_FAILPOINT_HITS");
+    if (file)
+        atexit(save_hits);
+    return (!spec && !file) || failpoints_arm(spec, e);
+}
+#else
+static bool arm_failpoints(struct err *e)
+{
+    return true;
+}
+#endif
+
 static int command_help(int argc, char **argv);
 
 static const struct command commands[] = {
@@ -52,6 +91,10 @@ static const struct command commands[] = {
      "tell what would fail, and the command that mends it", preflight_main},
     {"options", "[--markdown]", "list every connector option", command_options},
     {"metrics", "", "list every metric, as docs/METRICS.md", command_metrics},
+#ifdef WALWIRE_FAILPOINTS
+    {"failpoints", "", "list the places where a test can have it end (this is a build for tests)",
+     command_failpoints},
+#endif
     {"version", "", "print the version", command_version},
     {"help", "", "print this", command_help},
 };
@@ -105,6 +148,9 @@ int main(int argc, char **argv)
         argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
     if (strcmp(name, "--version") == 0)
         name = "version";
+    struct err e = {0};
+    if (!arm_failpoints(&e))
+        return command_fail(&e);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(name, commands[i].name) == 0)
             return commands[i].run(argc > 1 ? argc - 1 : argc, argc > 1 ? argv + 1 : argv);

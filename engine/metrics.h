@@ -32,6 +32,7 @@ enum reading_id {
     READ_ERRONEOUS,
     READ_FAILED_RUNS,
     READ_CHECKPOINTS,
+    READ_TOO_LARGE,
     /* what it saw last */
     READ_LAST_EVENT_MS,
     READ_IDLE_MS, /* since then, made when asked */
@@ -45,6 +46,8 @@ enum reading_id {
     READ_QUEUE_BYTES,
     READ_QUEUE_MOST_BYTES,
     READ_IN_FLIGHT,
+    READ_IN_FLIGHT_BYTES,
+    READ_LARGEST_ROW,
     /* the slot, asked for from time to time */
     READ_SERVER_LSN,
     READ_SLOT_LAG,

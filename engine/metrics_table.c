@@ -30,6 +30,9 @@ const struct metric metrics_table[] = {
      "Bytes of the keys and values published."},
     {"walwire_checkpoints_total", "counter", LABEL_TASK, NULL, READ_CHECKPOINTS, 1, NULL, NULL, 1,
      "Positions stored."},
+    {"walwire_records_too_large_total", "counter", LABEL_TASK, NULL, READ_TOO_LARGE, 1, NULL, NULL, 1,
+     "Records larger than Kafka takes that were left out or told of in the dead-letter topic "
+     "(walwire.record.too.large)."},
     {"walwire_run_failures_total", "counter", LABEL_TASK, NULL, READ_FAILED_RUNS, 1, NULL, NULL, 1,
      "Times that the task ended with an error, whether or not it was tried again."},
 
@@ -73,6 +76,10 @@ const struct metric metrics_table[] = {
      "streaming", 1, "The bytes in them."},
     {"walwire_queue_capacity_bytes", "gauge", LABEL_TASK, NULL, READ_QUEUE_MOST_BYTES, 1,
      "MaxQueueSizeInBytes", "streaming", 1, "About how many bytes can wait."},
+    {"walwire_in_flight_bytes", "gauge", LABEL_TASK, NULL, READ_IN_FLIGHT_BYTES, 1, NULL, NULL, 1,
+     "The bytes of their keys and values, which the producer keeps in memory."},
+    {"walwire_largest_row_bytes", "gauge", LABEL_TASK, NULL, READ_LARGEST_ROW, 1, NULL, NULL, 1,
+     "The largest row message that this run has read, counted from 256 KiB on."},
     {"walwire_in_flight_messages", "gauge", LABEL_TASK, NULL, READ_IN_FLIGHT, 1, NULL, NULL, 1,
      "Messages given to the producer that Kafka has not confirmed."},
 

@@ -57,8 +57,14 @@ void offset_json(struct buf *b, const struct offset *o)
     if (o->transaction)
         buf_str(b, o->transaction);
     field_lsn(b, "walwire_lsn", o->reached);
+    if (o->counted)
+        json_field_i64(b, "walwire_events", o->events);
     if (o->slots > 1)
         json_field_i64(b, "walwire_slots", o->slots);
+    if (o->system[0])
+        json_field(b, "walwire_system", o->system);
+    if (o->timeline)
+        json_field_i64(b, "walwire_timeline", o->timeline);
     buf_char(b, '}');
 }
 
@@ -82,12 +88,12 @@ static bool member_lsn(json_object *root, const char *name, lsn_t *out, struct e
     return ok;
 }
 
-static bool member_text(json_object *root, const char *name, char out[16], struct err *e)
+static bool member_text(json_object *root, const char *name, char *out, size_t size, struct err *e)
 {
     json_object *member;
     if (!json_object_object_get_ex(root, name, &member) || !json_object_is_type(member, json_type_string))
         return true;
-    if (json_object_get_string_len(member) >= 16)
+    if ((size_t)json_object_get_string_len(member) >= size)
         return err_set(e, ERR_DATA, "member %s is too long", name);
     memcpy(out, json_object_get_string(member), (size_t)json_object_get_string_len(member) + 1);
     return true;
@@ -102,16 +108,24 @@ static bool member_true(json_object *root, const char *name)
 
 static bool offset_read(json_object *root, struct offset *o, struct err *e)
 {
-    int64_t slots = 1;
+    int64_t slots = 1, timeline = 0, events = -1;
     if (!member_lsn(root, "lsn", &o->lsn, e) || !member_lsn(root, "lsn_proc", &o->lsn_proc, e) ||
         !member_lsn(root, "lsn_commit", &o->lsn_commit, e) ||
         !member_lsn(root, "walwire_lsn", &o->reached, e) || !member_i64(root, "txId", &o->tx_id, e) ||
         !member_i64(root, "lsn_events_processed", &o->lsn_events, e) ||
         !member_i64(root, "ts_usec", &o->ts_usec, e) || !member_i64(root, "walwire_slots", &slots, e) ||
-        !member_text(root, "messageType", o->message_type, e) ||
-        !member_text(root, "snapshot", o->snapshot, e))
+        !member_i64(root, "walwire_timeline", &timeline, e) ||
+        !member_i64(root, "walwire_events", &events, e) ||
+        !member_text(root, "messageType", o->message_type, sizeof o->message_type, e) ||
+        !member_text(root, "snapshot", o->snapshot, sizeof o->snapshot, e) ||
+        !member_text(root, "walwire_system", o->system, sizeof o->system, e))
         return false;
+    if (timeline > UINT32_MAX)
+        return err_set(e, ERR_DATA, "member walwire_timeline is too large");
     o->slots = (int)slots;
+    o->counted = events >= 0;
+    o->events = o->counted ? events : 0;
+    o->timeline = (uint32_t)timeline;
     if (member_true(root, "snapshot")) /* before Debezium 2.5 */
         snprintf(o->snapshot, sizeof o->snapshot, "INITIAL");
     o->snapshot_completed = member_true(root, "snapshot_completed");
@@ -148,6 +162,14 @@ static void key_write(struct buf *key, const char *connector, const char *server
     buf_str(key, "}]");
 }
 
+const char *offsets_topic(const struct props *worker, const char *own)
+{
+    if (own)
+        return own;
+    const char *topic = props_get_or(worker, "offset.storage.topic", "");
+    return *topic ? topic : "connect-offsets";
+}
+
 static struct offsets_store *store_open(const struct props *worker, struct err *e)
 {
     const char *path = props_get_or(worker, "offset.storage.file.filename", "");
@@ -160,7 +182,7 @@ static struct offsets_store *store_open(const struct props *worker, struct err *
         return offsets_file_open("offset.storage.file.filename", path, e);
     else if (*servers)
         return offsets_kafka_open(
-            worker, &(struct offsets_topic){.kind = "offset", .name = *topic ? topic : "connect-offsets"}, e);
+            worker, &(struct offsets_topic){.kind = "offset", .name = offsets_topic(worker, NULL)}, e);
     else
         err_set(e, ERR_CONFIG,
                 "there is no place to keep positions in; add to the worker file: "
@@ -168,15 +190,39 @@ static struct offsets_store *store_open(const struct props *worker, struct err *
     return NULL;
 }
 
-struct offsets *offsets_open(const struct props *worker, struct err *e)
+static struct offsets *offsets_of(struct offsets_store *store)
 {
-    struct offsets_store *store = store_open(worker, e);
     if (!store)
         return NULL;
     struct offsets *o = xcalloc(1, sizeof *o);
     pthread_mutex_init(&o->lock, NULL);
     o->store = store;
     return o;
+}
+
+struct offsets *offsets_open(const struct props *worker, struct err *e)
+{
+    return offsets_of(store_open(worker, e));
+}
+
+const char *offsets_own(const struct props *worker, const char *topic)
+{
+    bool same = !topic || !*topic || !worker || *props_get_or(worker, "offset.storage.file.filename", "") ||
+                strcmp(topic, offsets_topic(worker, NULL)) == 0;
+    return same ? NULL : topic;
+}
+
+struct offsets *offsets_open_own(const struct props *worker, const char *topic, struct err *e)
+{
+    struct offsets_store *workers = store_open(worker, e);
+    if (!workers || !topic)
+        return offsets_of(workers);
+    struct offsets_store *own =
+        offsets_kafka_open(worker, &(struct offsets_topic){.kind = "offset", .name = topic}, e);
+    if (own)
+        return offsets_of(offsets_layers_open(own, workers));
+    workers->type->close(workers);
+    return NULL;
 }
 
 void offsets_close(struct offsets *o)
@@ -225,6 +271,13 @@ bool offsets_save(struct offsets *o, const char *connector, const char *server, 
     bool ok = value_save(o, connector, server, buf_view(&value), e);
     buf_free(&value);
     return ok;
+}
+
+void offsets_record(const char *connector, const char *server, const struct offset *offset, struct buf *key,
+                    struct buf *value)
+{
+    key_write(key, connector, server);
+    offset_json(value, offset);
 }
 
 bool offsets_delete(struct offsets *o, const char *connector, const char *server, struct err *e)

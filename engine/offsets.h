@@ -26,7 +26,15 @@ struct offset {
     /* Only written: members of an open transaction's counters as JSON text, each with a comma before it;
      * NULL: none. Borrowed. */
     const char *transaction;
+    /* Ours: with `counted` ("walwire_events") the position is inside transaction tx_id, and exactly: so many
+     * of the changes at lsn are done. */
+    bool counted;
+    int64_t events;
     lsn_t reached; /* "walwire_lsn", ours, ignored by Debezium: nothing to publish up to here; 0: absent */
+    /* Ours too: the server that the position is of ("walwire_system", "walwire_timeline"). A position without
+     * them was stored by Debezium, or by hand. */
+    char system[24];   /* "": absent */
+    uint32_t timeline; /* 0: absent */
 };
 
 void offset_json(struct buf *b, const struct offset *offset); /* Debezium's JSON object */
@@ -36,6 +44,12 @@ struct offsets; /* one a worker; its calls may come from any thread, and may blo
 
 /* Chooses the store by the worker file. ERR_CONFIG: neither store configured, directory not writable. */
 struct offsets *offsets_open(const struct props *worker, struct err *e);
+/* offsets.storage.topic, when it means another place than the worker's; else NULL. Any of both may be NULL.
+ */
+const char *offsets_own(const struct props *worker, const char *topic);
+/* Those of a connector with such a topic: in there, and where it has none, the worker's. topic NULL: the
+ * worker's alone. */
+struct offsets *offsets_open_own(const struct props *worker, const char *topic, struct err *e);
 void offsets_close(struct offsets *o);
 /* connector: its name; server: topic.prefix. */
 bool offsets_load(struct offsets *o, const char *connector, const char *server, struct offset *out,
@@ -52,6 +66,11 @@ bool offsets_list(struct offsets *o, const char *connector, offsets_entry *take,
  * blanks. */
 bool offsets_put(struct offsets *o, const char *connector, struct slice partition, struct slice value,
                  struct err *e);
+/* The record that offsets_save would write, for whoever writes it himself. */
+void offsets_record(const char *connector, const char *server, const struct offset *offset, struct buf *key,
+                    struct buf *value);
+/* The Kafka topic that it is written to. own: offsets.storage.topic; NULL: the worker's. */
+const char *offsets_topic(const struct props *worker, const char *own);
 /* The id of the Kafka cluster that keeps the positions; NULL: a file does, or Kafka does not answer. Owned by
  * the caller. */
 char *offsets_cluster(struct offsets *o);

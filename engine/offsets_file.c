@@ -1,16 +1,28 @@
 /* offsets_file.c - positions or connectors in one JSON file, {"key": value, ...}, with Connect's keys.
  *
- * Each save writes a new file beside the old one and renames it over, so a crash leaves the old or the new
- * one whole. The file is read again before each change, under a lock on its directory, because another
- * process (walwire offsets) may have changed another connector's position. */
+ * Each save writes a new file beside the old one, has it on the disk, keeps the old one under another name
+ * and renames the new one over it: a crash leaves the old or the new one whole. The file is read again before
+ * each change, under a lock on its directory, because another process may have changed another connector's
+ * position.
+ *
+ * Its first member tells the version and the digest of what follows it:
+ *     {"walwire":{"version":1,"sha256":"..."},"key":value,...}
+ * A file without it is an earlier walwire's, or a person's; one that does not match is not
+ * believed, and the one before it is read instead.
+ *
+ * After fsync has failed once, what is on the disk is not known: the kernel may have dropped what it could
+ * not write, and tells of it only that once. So nothing more is stored until the next start. */
 #include "offsets_store.h"
 
+#include "failpoint.h"
+#include "log.h"
 #include "xmalloc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <libgen.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +30,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_FILE_BYTES = 64 * 1024 * 1024 };
+#define OURS "walwire"
+
+enum { MOST_FILE_BYTES = 64 * 1024 * 1024, VERSION = 1, MOST_HEAD = 160 };
 
 struct file_store {
     struct offsets_store base;
     const char *setting;
-    char *path, *name, *next_name; /* names inside the directory */
+    char *path, *name, *next_name, *previous_name; /* names inside the directory */
     int directory;
+    bool lost;   /* fsync has failed */
+    bool warned; /* that the file is damaged */
 };
 
 static bool cannot(struct file_store *s, const char *what, int why, struct err *e)
@@ -55,39 +71,129 @@ static bool read_all(struct file_store *s, int fd, struct buf *out, struct err *
     }
 }
 
-static bool text_parse(struct file_store *s, struct slice text, json_object **out, struct err *e)
+/* json-c was refused memory: what it made lacks something, and must not be taken for what is stored. */
+static void no_memory(void)
+{
+    fputs("out of memory: positions could not be read or written\n", stderr);
+    abort();
+}
+
+static bool damaged(struct file_store *s, const char *name, const char *how, struct err *e)
+{
+    return err_set(e, ERR_DATA, "%s=%s: %s is damaged (%s)", s->setting, s->path, name, how);
+}
+
+/* The first member, for a file that has `rest` behind it. */
+static void head_write(struct slice rest, char out[MOST_HEAD])
+{
+    unsigned char digest[32];
+    int n = snprintf(out, MOST_HEAD, "{\"" OURS "\":{\"version\":%d,\"sha256\":\"", VERSION);
+    if (EVP_Digest(rest.ptr, rest.len, digest, NULL, EVP_sha256(), NULL) != 1)
+        no_memory();
+    for (size_t i = 0; i < sizeof digest; i++)
+        n += snprintf(out + n, (size_t)(MOST_HEAD - n), "%02x", digest[i]);
+    snprintf(out + n, (size_t)(MOST_HEAD - n), "\"}");
+}
+
+/* Whether our member is there and the digest in it is that of the rest. */
+static bool head_matches(struct slice text)
+{
+    char head[MOST_HEAD];
+    head_write((struct slice){"", 0}, head);
+    head_write(slice_cut(text, strlen(head), text.len), head);
+    return slice_starts(text, head);
+}
+
+/* Takes our own member out of *root. */
+static bool head_check(struct file_store *s, const char *name, bool matches, json_object *root, struct err *e)
+{
+    json_object *ours, *version;
+    if (!json_object_object_get_ex(root, OURS, &ours))
+        return true;
+    int v = json_object_object_get_ex(ours, "version", &version) ? json_object_get_int(version) : 0;
+    if (v > VERSION)
+        return err_set(e, ERR_CONFIG,
+                       "%s=%s was written by a newer walwire (version %d of the file, this one knows %d): "
+                       "start that one again, or name another file and set the positions there with PATCH "
+                       "/connectors/NAME/offsets",
+                       s->setting, s->path, v, VERSION);
+    if (!matches)
+        return damaged(s, name,
+                       "its digest is not that of its text; if it was changed by hand, take its "
+                       "member \"" OURS "\" out",
+                       e);
+    json_object_object_del(root, OURS);
+    return true;
+}
+
+static bool text_parse(struct file_store *s, const char *name, struct slice text, json_object **out,
+                       struct err *e)
 {
     if (slice_starts(text, "\xAC\xED"))
         return err_set(e, ERR_CONFIG,
                        "%s=%s was written by Java (Kafka Connect standalone, Debezium Server); name another "
                        "file, and set the position there with PATCH /connectors/NAME/offsets",
                        s->setting, s->path);
+    bool matches = head_matches(text);
     json_tokener *tokener = json_tokener_new_ex(64);
+    if (!tokener)
+        no_memory();
     *out = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
+    size_t end = json_tokener_get_parse_end(tokener);
     json_tokener_free(tokener);
-    if (*out && json_object_is_type(*out, json_type_object))
+    bool whole = *out && !slice_trim(slice_cut(text, end, text.len)).len;
+    if (matches && !(whole && json_object_object_get_ex(*out, OURS, NULL)))
+        no_memory();
+    if (whole && json_object_is_type(*out, json_type_object) && head_check(s, name, matches, *out, e))
         return true;
     json_object_put(*out);
     *out = NULL;
-    return err_set(e, ERR_CONFIG,
-                   "%s=%s is damaged (not a JSON object); put back a copy of it, or remove it to let its "
-                   "connectors begin anew",
-                   s->setting, s->path);
+    return e->kind ? false : damaged(s, name, "not a JSON object", e);
 }
 
-/* *out is owned by the caller; an absent file is an empty object. */
-static bool file_read(struct file_store *s, json_object **out, struct err *e)
+/* *out is owned by the caller; NULL: there is no such file. */
+static bool generation_read(struct file_store *s, const char *name, json_object **out, struct err *e)
 {
-    int fd = openat(s->directory, s->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return (*out = json_object_new_object());
+    *out = NULL;
+    int fd = openat(s->directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return cannot(s, "open it", errno, e);
+        return errno == ENOENT || cannot(s, "open it", errno, e);
     struct buf text = BUF_EMPTY;
-    bool ok = read_all(s, fd, &text, e) && text_parse(s, buf_view(&text), out, e);
+    bool ok = read_all(s, fd, &text, e) && text_parse(s, name, buf_view(&text), out, e);
     buf_free(&text);
     close(fd);
     return ok;
+}
+
+/* A position of before the last save may be one that the slot has left behind: that is found where the two
+ * are compared. */
+static bool previous_read(struct file_store *s, json_object **out, struct err *e)
+{
+    struct err of_previous = {0};
+    if (!generation_read(s, s->previous_name, out, &of_previous) || !*out) {
+        return err_set(e, ERR_CONFIG,
+                       "%s, and %s; put back a copy of it, or remove it to let its connectors begin anew",
+                       e->text, of_previous.kind ? "so is the one before it" : "there is none before it");
+    }
+    if (!s->warned)
+        log_warn("%s; reading %s, the one before it", e->text, s->previous_name);
+    s->warned = true;
+    *e = (struct err){0};
+    return true;
+}
+
+/* *out is owned by the caller; an absent file is an empty object. *previous: it is of the one before, for the
+ * newest one is damaged. */
+static bool file_read(struct file_store *s, json_object **out, bool *previous, struct err *e)
+{
+    *previous = false;
+    if (generation_read(s, s->name, out, e)) {
+        if (!*out)
+            *out = json_object_new_object();
+        return true;
+    }
+    *previous = e->kind == ERR_DATA;
+    return *previous && previous_read(s, out, e);
 }
 
 static bool write_all(int fd, const char *at, size_t len)
@@ -104,22 +210,83 @@ static bool write_all(int fd, const char *at, size_t len)
     return true;
 }
 
-static bool file_write(struct file_store *s, json_object *root, struct err *e)
+static bool sync_it(struct file_store *s, int fd, const char *what, struct err *e)
+{
+    int failed;
+    do
+        failed = fsync(fd);
+    while (failed && errno == EINTR);
+    if (!failed)
+        return true;
+    if (errno == ENOSPC || errno == EDQUOT) /* the next try is a new file */
+        return cannot(s, what, errno, e);
+    s->lost = true;
+    return err_set(e, ERR_FATAL,
+                   "%s=%s: cannot %s: %s: what is on this disk is not known; nothing more is stored until "
+                   "walwire is started again, on a sound one",
+                   s->setting, s->path, what, strerror(errno));
+}
+
+static bool next_write(struct file_store *s, int fd, struct slice text, struct err *e)
+{
+    char head[MOST_HEAD];
+    struct buf rest = BUF_EMPTY;
+    buf_str(&rest, text.len > 2 ? "," : ""); /* between our member and the next */
+    buf_append(&rest, text.ptr + 1, text.len - 1);
+    buf_char(&rest, '\n');
+    head_write(buf_view(&rest), head);
+    bool ok = write_all(fd, head, strlen(head)) && write_all(fd, rest.ptr, rest.len);
+    int why = errno;
+    buf_free(&rest);
+    if (!ok)
+        return cannot(s, "write it", why, e);
+    return !FAILPOINT_ERROR("file-sync", e) && sync_it(s, fd, "have it on the disk", e);
+}
+
+/* The name has a file behind it at all times. */
+static bool next_rename(struct file_store *s, bool keep, struct err *e)
+{
+    if (FAILPOINT_ERROR("file-link", e))
+        return false;
+    if (keep) { /* where the file system knows links */
+        unlinkat(s->directory, s->previous_name, 0);
+        (void)!linkat(s->directory, s->name, s->directory, s->previous_name, 0);
+    }
+    if (FAILPOINT_ERROR("file-rename", e))
+        return false;
+    if (renameat(s->directory, s->next_name, s->directory, s->name) != 0)
+        return cannot(s, "replace it", errno, e);
+    return !FAILPOINT_ERROR("file-renamed", e) && sync_it(s, s->directory, "have it in its directory", e);
+}
+
+/* keep: what is there now becomes the previous one. */
+static bool file_write(struct file_store *s, json_object *root, bool keep, struct err *e)
 {
     size_t len;
     const char *text = json_object_to_json_string_length(root, JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    if (!text)
+        no_memory();
     unlinkat(s->directory, s->next_name, 0);
     int fd = openat(s->directory, s->next_name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return cannot(s, "create a file beside it", errno, e);
-    bool ok = write_all(fd, text, len) && write_all(fd, "\n", 1) && fsync(fd) == 0;
-    int why = errno;
+    bool ok = !FAILPOINT_ERROR("file-write", e) && next_write(s, fd, (struct slice){text, len}, e);
     close(fd);
-    if (!ok)
-        return cannot(s, "write it", why, e);
-    if (renameat(s->directory, s->next_name, s->directory, s->name) != 0 || fsync(s->directory) != 0)
-        return cannot(s, "replace it", errno, e);
-    return true;
+    return ok && next_rename(s, keep, e);
+}
+
+static bool is_lost(const struct file_store *s, struct err *e)
+{
+    if (s->lost)
+        err_set(e, ERR_FATAL, "%s=%s: not used any more until the next start, because its disk has failed",
+                s->setting, s->path);
+    return s->lost;
+}
+
+/* A crash may have left a new file whose name is not on the disk yet: what is gone on from must be. */
+static bool settle(struct file_store *s, struct err *e)
+{
+    return !is_lost(s, e) && sync_it(s, s->directory, "have it in its directory", e);
 }
 
 static bool file_load(struct offsets_store *store, struct slice key, struct buf *value, bool *found,
@@ -127,8 +294,13 @@ static bool file_load(struct offsets_store *store, struct slice key, struct buf 
 {
     struct file_store *s = (struct file_store *)store;
     json_object *root, *member;
-    if (!file_read(s, &root, e))
+    bool previous;
+    if (!file_read(s, &root, &previous, e))
         return false;
+    if (!settle(s, e)) {
+        json_object_put(root);
+        return false;
+    }
     buf_reset(value);
     *found = json_object_object_get_ex(root, key.ptr, &member) && member;
     if (*found)
@@ -143,15 +315,16 @@ static bool file_change(struct file_store *s, struct slice key, struct slice val
     json_object *root, *member = value.ptr ? json_tokener_parse(value.ptr) : NULL;
     if (value.ptr && !member)
         return err_set(e, ERR_FATAL, "what is not JSON was to be stored");
-    if (!file_read(s, &root, e)) {
+    bool previous;
+    if (!file_read(s, &root, &previous, e)) {
         json_object_put(member);
         return false;
     }
-    if (member)
-        json_object_object_add(root, key.ptr, member);
-    else
+    if (member && json_object_object_add(root, key.ptr, member) != 0)
+        no_memory();
+    if (!member)
         json_object_object_del(root, key.ptr);
-    bool ok = file_write(s, root, e);
+    bool ok = file_write(s, root, !previous, e);
     json_object_put(root);
     return ok;
 }
@@ -159,6 +332,8 @@ static bool file_change(struct file_store *s, struct slice key, struct slice val
 static bool file_save(struct offsets_store *store, struct slice key, struct slice value, struct err *e)
 {
     struct file_store *s = (struct file_store *)store;
+    if (is_lost(s, e))
+        return false;
     while (flock(s->directory, LOCK_EX) != 0)
         if (errno != EINTR)
             return cannot(s, "lock its directory", errno, e);
@@ -171,7 +346,8 @@ static bool file_each(struct offsets_store *store, offsets_each *take, void *ctx
 {
     struct file_store *s = (struct file_store *)store;
     json_object *root;
-    if (!file_read(s, &root, e))
+    bool previous;
+    if (!file_read(s, &root, &previous, e))
         return false;
     json_object_object_foreach(root, key, member)
     {
@@ -196,6 +372,7 @@ static void file_close(struct offsets_store *store)
     free(s->path);
     free(s->name);
     free(s->next_name);
+    free(s->previous_name);
     free(s);
 }
 
@@ -205,11 +382,12 @@ static const struct offsets_store_type FILE_TYPE = {file_load, file_save, file_e
 static bool file_usable(struct file_store *s, struct err *e)
 {
     json_object *root;
+    bool previous;
     if (s->directory < 0)
         return cannot(s, "open its directory", errno, e);
     if (faccessat(s->directory, ".", W_OK | X_OK, AT_EACCESS) != 0)
         return cannot(s, "write into its directory", errno, e);
-    if (!file_read(s, &root, e))
+    if (!file_read(s, &root, &previous, e))
         return false;
     json_object_put(root);
     return true;
@@ -224,6 +402,7 @@ struct offsets_store *offsets_file_open(const char *setting, const char *path, s
     s->path = xstrdup(path);
     s->name = xstrdup(basename(for_name));
     s->next_name = xasprintf("%s.next", s->name);
+    s->previous_name = xasprintf("%s.previous", s->name);
     s->directory = open(dirname(for_directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ok = file_usable(s, e);
     free(for_directory);

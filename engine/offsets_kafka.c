@@ -2,11 +2,16 @@
  *
  * A load reads the topic from its beginning to the end that it has then: the topic is compacted, and it is
  * read once a start. No consumer group is used, so no right on a group is needed. Topics are never created by
- * asking for them: the broker's own creation would make a topic that forgets positions. Source:
- * org.apache.kafka.connect.storage.KafkaOffsetBackingStore, KafkaBasedLog. */
+ * asking for them: the broker's own creation would make a topic that forgets positions. Only what is
+ * committed is taken. What stands behind a Kafka transaction that is still open, of any connector, is not to
+ * be had before that has ended: where positions are written in transactions it is waited for, or an older one
+ * would be taken for the newest. Source: org.apache.kafka.connect.storage.KafkaOffsetBackingStore,
+ * KafkaBasedLog. */
 #include "offsets_store.h"
 
 #include "clock.h"
+#include "exactly_once.h"
+#include "failpoint.h"
 #include "kafka_client.h"
 #include "kafka_settings.h"
 #include "kafka_topics.h"
@@ -16,12 +21,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     REACH_MS = 5000,
     CREATE_MS = 10000,
     SAVE_MS = 10000,
     READ_MS = 10000,
+    OPEN_MS = 25000, /* a few tries together are longer than a transaction that nobody ends, 60 s and more */
     ASK_MS = 2000,
     MOST_PARTITIONS = 10000
 };
@@ -32,6 +39,7 @@ struct kafka_store {
     const char *kind; /* "offset", "config" */
     char *setting;    /* "offset.storage.topic=NAME", for errors */
     char *topic;
+    bool transactions;    /* others write to it in Kafka transactions */
     int wanted;           /* partitions of a new one; 0: as the worker says */
     rd_kafka_t *producer; /* NULL: to be made at the next use */
     rd_kafka_topic_t *target;
@@ -214,12 +222,13 @@ static bool report_wait(struct kafka_store *s, struct err *e)
 static bool kafka_save(struct offsets_store *store, struct slice key, struct slice value, struct err *e)
 {
     struct kafka_store *s = (struct kafka_store *)store;
-    if (!producer_ready(s, e))
+    if (!producer_ready(s, e) || FAILPOINT_ERROR("offset-produce", e))
         return false;
     bool ok = rd_kafka_produce(s->target, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, (void *)value.ptr,
                                value.len, key.ptr, key.len, NULL) == 0;
-    ok = ok ? report_wait(s, e)
+    ok = ok ? !FAILPOINT_ERROR("offset-produced", e) && report_wait(s, e)
             : kafka_error_set(e, rd_kafka_last_error(), NULL, "%s: not stored", s->setting);
+    FAILPOINT("offset-reported");
     if (!ok)
         producer_close(s);
     return ok;
@@ -240,6 +249,7 @@ struct reading {
     struct slice only;  /* the one key that is wanted; .ptr NULL: all */
     struct map *latest; /* by key */
     int open;           /* partitions not yet read to their end */
+    int64_t *ends;      /* where that is, with what is not committed yet; NULL: wherever the reading ends */
     bool *ended;        /* which; an end is told again after each record that comes later */
 };
 
@@ -272,10 +282,13 @@ static void reading_free(struct reading *r)
     }
     map_free(r->latest);
     free(r->ended);
+    free(r->ends);
 }
 
-static void end_take(struct reading *r, int32_t partition)
+static void end_take(struct reading *r, int32_t partition, int64_t offset)
 {
+    if (r->ends && offset < r->ends[partition])
+        return;
     if (!r->ended[partition])
         r->open--;
     r->ended[partition] = true;
@@ -284,14 +297,17 @@ static void end_take(struct reading *r, int32_t partition)
 static bool messages_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_queue_t *queue,
                           struct reading *r, struct err *e)
 {
+    int wait = r->ends ? OPEN_MS : READ_MS;
     while (r->open) {
-        rd_kafka_message_t *m = rd_kafka_consume_queue(queue, READ_MS);
+        rd_kafka_message_t *m = rd_kafka_consume_queue(queue, wait);
         if (!m)
             return kafka_client_reach(consumer, 1000, e) &&
-                   err_set(e, ERR_RETRY, "%s: no answer within %d s", s->setting, READ_MS / 1000);
+                   err_set(e, ERR_RETRY,
+                           "%s: no answer within %d s, or a Kafka transaction in it stays open so long",
+                           s->setting, wait / 1000);
         rd_kafka_resp_err_t code = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ? 0 : m->err;
         if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-            end_take(r, m->partition);
+            end_take(r, m->partition, m->offset);
         else if (!code)
             record_take(r, m);
         rd_kafka_message_destroy(m);
@@ -329,26 +345,62 @@ static bool partitions_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafk
     return ok;
 }
 
-static rd_kafka_t *consumer_make(struct kafka_store *s, struct err *e)
+static rd_kafka_t *consumer_make(struct kafka_store *s, const char *isolation, struct err *e)
 {
-    static const char *const SETTINGS[][2] = {
-        {"enable.partition.eof", "true"}, {"enable.auto.commit", "false"},       {"fetch.wait.max.ms", "10"},
-        {"check.crcs", "true"},           {"allow.auto.create.topics", "false"},
+    const char *const settings[][2] = {
+        {"isolation.level", isolation},  {"enable.partition.eof", "true"},
+        {"enable.auto.commit", "false"}, {"fetch.wait.max.ms", "10"},
+        {"check.crcs", "true"},          {"allow.auto.create.topics", "false"},
     };
     rd_kafka_conf_t *conf = kafka_settings_client(s->worker, "walwire-offsets-read", e);
     if (!conf)
         return NULL;
-    if (puts_all(conf, SETTINGS, sizeof SETTINGS / sizeof *SETTINGS, e))
+    if (puts_all(conf, settings, sizeof settings / sizeof *settings, e))
         return kafka_client_new(RD_KAFKA_CONSUMER, conf, e);
     rd_kafka_conf_destroy(conf);
     return NULL;
+}
+
+static rd_kafka_resp_err_t ends_list(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *list,
+                                     int64_t *ends)
+{
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(consumer, list, REACH_MS);
+    for (int i = 0; i < list->cnt && !code; i++) {
+        code = list->elems[i].err;
+        ends[list->elems[i].partition] = list->elems[i].offset;
+    }
+    return code;
+}
+
+/* Only who reads uncommitted is told of the real ends. */
+static bool ends_ask(struct kafka_store *s, struct reading *r, struct err *e)
+{
+    rd_kafka_t *consumer = consumer_make(s, "read_uncommitted", e);
+    if (!consumer)
+        return false;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(s->partitions);
+    for (int i = 0; i < s->partitions; i++)
+        rd_kafka_topic_partition_list_add(list, s->topic, i);
+    r->ends = xcalloc((size_t)s->partitions, sizeof *r->ends);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (int64_t deadline = clock_mono_ms() + REACH_MS; code && clock_mono_ms() < deadline;) {
+        code = ends_list(consumer, list, r->ends);
+        if (code)
+            usleep(50000); /* a topic just made: its leaders have yet to learn of it */
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(consumer);
+    return !code || kafka_error_set(e, code, NULL, "%s cannot be read", s->setting);
 }
 
 /* Reads the whole topic; r->only is set, the rest is filled in and freed by reading_free in any case. */
 static bool topic_read(struct kafka_store *s, struct reading *r, struct err *e)
 {
     r->latest = map_new();
-    rd_kafka_t *consumer = producer_ready(s, e) ? consumer_make(s, e) : NULL;
+    bool ready = producer_ready(s, e) && (!s->transactions || ends_ask(s, r, e));
+    rd_kafka_t *consumer = ready ? consumer_make(s, "read_committed", e) : NULL;
     if (!consumer)
         return false;
     r->open = s->partitions;
@@ -429,5 +481,6 @@ struct offsets_store *offsets_kafka_open(const struct props *worker, const struc
     s->topic = xstrdup(topic->name);
     s->setting = xasprintf("%s.storage.topic=%s", topic->kind, topic->name);
     s->wanted = topic->partitions;
+    s->transactions = exactly_once_enabled(worker);
     return &s->base;
 }

@@ -43,4 +43,7 @@ struct offsets_topic {
 struct offsets_store *offsets_kafka_open(const struct props *worker, const struct offsets_topic *topic,
                                          struct err *e);
 
+/* A connector's own store before the worker's; both are taken over. */
+struct offsets_store *offsets_layers_open(struct offsets_store *own, struct offsets_store *workers);
+
 #endif

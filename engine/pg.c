@@ -4,7 +4,12 @@
 #include "log.h"
 #include "xmalloc.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
+
+#define ASK_MS       5000
+#define SEVERITY_END ":  " /* what libpq writes between the severity and the message of a server */
 
 /* SQLSTATE (or its class) to what it means for us, the longest first; everything else is CONFIG: a statement
  * of ours was refused, and an operator has to look. */
@@ -42,51 +47,127 @@ bool pg_error(PGconn *conn, const PGresult *res, struct err *e, const char *what
                    detail ? detail : "", hint ? "; " : "", hint ? hint : "");
 }
 
-/* libpq gives no SQLSTATE for a failed connect, only text: what the server says in English is matched,
- * anything else counts as passing trouble. */
-static enum err_kind connect_kind(const char *text)
+bool pg_is_unsendable(const PGresult *res)
 {
-    static const char *const lasting[] = {"authentication failed",
-                                          "no pg_hba.conf entry",
-                                          "does not exist",
-                                          "permission denied",
-                                          "invalid ",
-                                          "not permitted",
-                                          "must be superuser or replication role",
-                                          "no password supplied",
-                                          "certificate",
-                                          "does not support SSL",
-                                          "server does not support"};
-    for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
-        if (strstr(text, lasting[i]))
-            return ERR_CONFIG;
-    return ERR_RETRY;
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    const char *text = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    bool too_long = state && strcmp(state, "54000") == 0; /* a string buffer beyond its limit */
+    return too_long || (text && strstr(text, "invalid memory alloc request size")); /* never translated */
 }
 
-static void add_advice(struct buf *b, const char *text, const char *user)
+/* libpq gives no SQLSTATE for a failed connect, only text: what the server says in English is matched, the
+ * first row that fits counts; anything else is passing trouble. With sslmode=prefer there are two texts, of
+ * which pg_hba.conf's tells less. */
+static const struct trouble {
+    const char *part;
+    enum err_kind kind;
+    const char *advice, *after_user; /* after_user: the role stands between the two */
+} troubles[] = {
+    {"password authentication failed", ERR_CONFIG,
+     "check database.user and database.password, and that the password has not expired (VALID UNTIL)"},
+    {"certificate authentication failed", ERR_CONFIG,
+     "the certificate in database.sslcert is for another role: its CN must be database.user, or be mapped in "
+     "pg_ident.conf"},
+    {"authentication failed", ERR_CONFIG, "check database.user and database.password"},
+    {"no password supplied", ERR_CONFIG, "set database.password"},
+    {"hannel binding", ERR_CONFIG,
+     "database.channelBinding=require needs database.sslmode=require or a stricter one, and a password that "
+     "the server keeps as scram-sha-256"},
+    {"does not match host name", ERR_CONFIG,
+     "set database.hostname to a name that is in the server's certificate, or database.sslmode to verify-ca"},
+    {"certificate verify failed", ERR_CONFIG,
+     "the server's certificate has expired, or is not signed by an authority in database.sslrootcert"},
+    {"root certificate file", ERR_CONFIG,
+     "set database.sslrootcert to a file with the certificate of the authority that signed the server's"},
+    {"valid client certificate", ERR_CONFIG,
+     "set database.sslcert and database.sslkey to files that are there"},
+    {"unknown ca", ERR_CONFIG,
+     "the server does not know the authority that signed database.sslcert: use one that its ssl_ca_file has"},
+    {"certificate expired", ERR_CONFIG, "the certificate in database.sslcert has expired: renew it"},
+    {"\": unsupported", ERR_CONFIG,
+     "database.sslkey is DER with a password, which libpq cannot read: convert it, openssl pkcs8 -inform DER "
+     "-in KEY -topk8 -out KEY.pem"},
+    {"private key", ERR_CONFIG,
+     "check database.sslkey: the key of the certificate in database.sslcert, readable by walwire's user only "
+     "(chmod 600), with database.sslpassword where it is encrypted"},
+    {"certificate", ERR_CONFIG, "check database.sslcert, database.sslkey and database.sslrootcert"},
+    {"pg_hba.conf", ERR_CONFIG,
+     "allow this host, user and database in pg_hba.conf (hostssl lines need database.sslmode=require or a "
+     "stricter one, hostnossl lines disable), then SELECT pg_reload_conf()"},
+    {"does not support SSL", ERR_CONFIG,
+     "set ssl = on in postgresql.conf, or database.sslmode=disable to go without encryption"},
+    {"not permitted to log in", ERR_CONFIG, "allow it: ALTER ROLE ", " LOGIN"},
+    {"to start walsender", ERR_CONFIG, "grant it: ALTER ROLE ", " REPLICATION"},
+    {"to start WAL sender", ERR_CONFIG, "grant it: ALTER ROLE ", " REPLICATION"}, /* from 16 on */
+    {"permission denied for database", ERR_CONFIG, "GRANT CONNECT on this database to ",
+     ", or check database.dbname"},
+    {"startup parameter", ERR_CONFIG,
+     "this is a connection pooler: set database.hostname and database.port to PostgreSQL itself"},
+    {"database system is", ERR_RETRY, "wait until it is up"},
+    {"max_wal_senders", ERR_RETRY, "raise max_wal_senders and restart PostgreSQL"},
+    {"connection slots", ERR_RETRY, "raise max_connections and restart PostgreSQL"},
+    {"too many c", ERR_RETRY, /* clients, connections */
+     "raise max_connections, or the limit of the role or the database"},
+    {"not currently accepting connections", ERR_CONFIG, "check database.dbname"},
+    {"database \"", ERR_CONFIG, "check database.dbname"},
+    {"role \"", ERR_CONFIG, "check database.user"},
+    {"translate host name", ERR_RETRY, "check database.hostname"},
+    {"refused", ERR_RETRY, "check database.hostname and database.port, and that PostgreSQL runs there"},
+    {"timeout expired", ERR_RETRY, "check database.hostname, database.port and firewalls"},
+    {"does not exist", ERR_CONFIG, "see the server's log"},
+    {"permission denied", ERR_CONFIG, "see the server's log"},
+    {"invalid ", ERR_CONFIG, "correct it"},
+    {"server does not support", ERR_CONFIG, "see the server's log"},
+    {"", ERR_RETRY, "see the server's log"},
+};
+
+/* The SQLSTATE of a refusal, for servers whose messages are in another language: libpq has none to give, but
+ * can be told to write it instead of the message, if one asks again. */
+static void ask_state(const char *conninfo, char state[6])
 {
-    static const struct {
-        const char *part, *advice, *after_user; /* after_user: the role stands between the two */
-    } all[] = {
-        {"authentication failed", "check database.user and database.password"},
-        {"no password supplied", "set database.password"},
-        {"database \"", "check database.dbname"},
-        {"role \"", "check database.user"},
-        {"to start walsender", "grant it: ALTER ROLE ", " REPLICATION"},
-        {"to start WAL sender", "grant it: ALTER ROLE ", " REPLICATION"}, /* from 16 on */
-        {"translate host name", "check database.hostname"},
-        {"refused", "check database.hostname and database.port, and that PostgreSQL runs there"},
-        {"pg_hba.conf", "allow this host and user in pg_hba.conf, then SELECT pg_reload_conf()"},
-        {"timeout expired", "check database.hostname, database.port and firewalls"},
-    };
-    size_t i = 0, n = sizeof all / sizeof *all;
-    while (i < n && !strstr(text, all[i].part))
-        i++;
-    buf_str(b, i < n ? all[i].advice : "see the server's log");
-    if (i < n && all[i].after_user) {
-        pg_ident(b, user);
-        buf_str(b, all[i].after_user);
+    PGconn *conn = PQconnectStart(conninfo);
+    PostgresPollingStatusType at = conn ? PGRES_POLLING_WRITING : PGRES_POLLING_FAILED;
+    struct pollfd fd = {0};
+    if (conn)
+        PQsetErrorVerbosity(conn, PQERRORS_SQLSTATE);
+    do {
+        fd = (struct pollfd){PQsocket(conn), at == PGRES_POLLING_READING ? POLLIN : POLLOUT, 0};
+        at = fd.fd >= 0 && poll(&fd, 1, ASK_MS) > 0 ? PQconnectPoll(conn) : PGRES_POLLING_FAILED;
+    } while (at == PGRES_POLLING_READING || at == PGRES_POLLING_WRITING);
+    for (const char *text = PQerrorMessage(conn); (text = strstr(text, SEVERITY_END));) {
+        text += strlen(SEVERITY_END);
+        snprintf(state, 6, "%s", text);
     }
+    PQfinish(conn);
+}
+
+static const struct trouble *trouble_by_state(const char *conninfo)
+{
+    static const struct trouble refused = {NULL, ERR_CONFIG,
+                                           "check database.user, database.password and pg_hba.conf", NULL},
+                                no_database = {NULL, ERR_CONFIG, "check database.dbname", NULL},
+                                other = {NULL, ERR_CONFIG, "see the server's log", NULL};
+    char state[6] = "";
+    ask_state(conninfo, state);
+    if (pg_error_kind(state) != ERR_CONFIG)
+        return NULL;
+    return strncmp(state, "28", 2) == 0 ? &refused : strcmp(state, "3D000") == 0 ? &no_database : &other;
+}
+
+static enum err_kind trouble_tell(const char *text, const char *conninfo, const char *user,
+                                  struct buf *advice)
+{
+    const struct trouble *t = troubles, *foreign;
+    while (!strstr(text, t->part)) /* the last one is part of any text */
+        t++;
+    if (!*t->part && strstr(text, SEVERITY_END) && (foreign = trouble_by_state(conninfo)))
+        t = foreign;
+    buf_str(advice, t->advice);
+    if (t->after_user) {
+        pg_ident(advice, user);
+        buf_str(advice, t->after_user);
+    }
+    return t->kind;
 }
 
 /* libpq quotes what it stumbles over, which may be a password: its words are cut before the first quote. */
@@ -110,21 +191,47 @@ static void on_notice(void *arg, const char *text)
     log_debug("PostgreSQL says: %s", text);
 }
 
+/* libpq has a line for each address, and one for TLS and one without: what was said once need not be
+ * repeated.
+ */
+static void one_line(const char *text, struct buf *out)
+{
+    const char *last = NULL;
+    for (size_t n, last_n = 0; *text; text += n + (text[n] == '\n')) {
+        bool goes_on = *text == '\t';
+        text += goes_on;
+        n = strcspn(text, "\n");
+        if (!n || (n == last_n && memcmp(text, last, n) == 0))
+            continue;
+        buf_str(out, goes_on ? " " : out->len ? "; " : "");
+        buf_append(out, text, n);
+        last = text;
+        last_n = n;
+    }
+}
+
+/* Without a hook of its own OpenSSL would ask the terminal for the password of an encrypted key, and wait. */
+static void never_prompt(void)
+{
+    PQsetSSLKeyPassHook_OpenSSL(PQdefaultSSLKeyPassHook_OpenSSL);
+}
+
 PGconn *pg_connect(const char *conninfo, struct err *e)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, never_prompt);
     PGconn *conn = PQconnectdb(conninfo);
     if (conn && PQstatus(conn) == CONNECTION_OK) {
         PQsetNoticeProcessor(conn, on_notice, NULL);
         return conn;
     }
     const char *text = conn ? PQerrorMessage(conn) : "out of memory";
-    size_t len = strlen(text);
-    while (len && text[len - 1] == '\n')
-        len--;
-    struct buf advice = BUF_EMPTY;
-    add_advice(&advice, text, conn ? PQuser(conn) : "");
-    err_set(e, connect_kind(text), "connecting to PostgreSQL: %.*s: %s", len < 700 ? (int)len : 700, text,
+    struct buf told = BUF_EMPTY, advice = BUF_EMPTY;
+    one_line(text, &told);
+    enum err_kind kind = trouble_tell(text, conninfo, conn ? PQuser(conn) : "", &advice);
+    err_set(e, kind, "connecting to PostgreSQL: %.600s: %s", told.len ? told.ptr : "no reason given",
             advice.ptr);
+    buf_free(&told);
     buf_free(&advice);
     PQfinish(conn);
     return NULL;
@@ -164,6 +271,12 @@ char *pg_scalar(PGconn *conn, struct err *e, const char *sql)
     char *text = PQntuples(res) && !PQgetisnull(res, 0, 0) ? xstrdup(PQgetvalue(res, 0, 0)) : NULL;
     PQclear(res);
     return text;
+}
+
+bool pg_on_standby(const PGconn *conn)
+{
+    const char *standby = PQparameterStatus(conn, "in_hot_standby");
+    return standby && strcmp(standby, "on") == 0;
 }
 
 static void quoted(struct buf *b, const char *text, char quote)

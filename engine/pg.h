@@ -26,6 +26,9 @@ bool pg_run(PGconn *conn, struct err *e, const char *sql);
  * row or NULL. */
 char *pg_scalar(PGconn *conn, struct err *e, const char *sql);
 
+/* The server follows another one, and lets nothing be written. Told from PostgreSQL 14 on. */
+bool pg_on_standby(const PGconn *conn);
+
 void pg_ident(struct buf *b, const char *name); /* "name", quotes doubled */
 void pg_literal(struct buf *b,
                 const char *text); /* 'text', quotes doubled; standard_conforming_strings assumed */
@@ -34,6 +37,8 @@ void pg_table(struct buf *b, const char *schema, const char *table);
 /* Sets *e from a failed result or connection: kind by SQLSTATE, text "what: server's message". Always false.
  */
 bool pg_error(PGconn *conn, const PGresult *res, struct err *e, const char *what);
+/* True for the server's error that a row cannot be sent, because it is too large. res may be NULL. */
+bool pg_is_unsendable(const PGresult *res);
 enum err_kind pg_error_kind(const char *sqlstate);
 
 static inline const char *pg_cell(const PGresult *res, int row, int col) /* NULL for SQL NULL */

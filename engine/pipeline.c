@@ -3,8 +3,11 @@
 
 #include "activity.h"
 #include "clock.h"
+#include "dead_letter.h"
+#include "failpoint.h"
 #include "log.h"
 #include "readings.h"
+#include "row_size.h"
 #include "xmalloc.h"
 
 #include <openssl/rand.h>
@@ -68,23 +71,40 @@ static void note_topic(struct pipeline *p, struct topic *topic)
         topic->noted = activity_note(a, p->config->name, topic->name);
 }
 
+/* Of a Kafka transaction. */
+static void note_first(struct pipeline *p)
+{
+    if (!p->exact.dirty)
+        p->exact.begun_ms = clock_mono_ms();
+    p->exact.dirty = true;
+}
+
 bool pipeline_put(struct pipeline *p, const struct message *message, struct err *e)
 {
     if (p->muted)
         return true;
+    if (FAILPOINT_ERROR("produce", e))
+        return false;
     for (bool polled = false;; polled = !polled) {
         switch (p->sink_type->put(p->sink, message, e)) {
         case SINK_OK:
             p->bytes += message->key.len + message->value.len;
             note_topic(p, message->topic);
+            if (p->exact.on)
+                note_first(p);
+            FAILPOINT("produced");
             return true;
         case SINK_FAIL:
             return false;
+        case SINK_TOO_LARGE:
+            return dead_letter_take(p, message, e);
         case SINK_FULL:
             if (!p->sink_type->poll(p->sink, e))
                 return false;
             if (given_up(p))
                 return err_set(e, ERR_RETRY, "stopped while Kafka took no more records");
+            if (p->link && link_is_cut(p->link, e))
+                return false;
             if (polled) /* the reports just taken have made no room */
                 wait_for_sink(p);
         }
@@ -102,10 +122,10 @@ static bool put_record(struct pipeline *p, struct capture *c, const struct envel
         .context = p->config->extended_headers,
         .partition = -1,
         .mark = p->mark,
+        .table = c->tally->collection,
+        .op = (char)r->op,
     };
-    if (pipeline_put(p, &m, e))
-        return true;
-    return e->kind == ERR_DATA ? err_prefix(e, "LSN " LSN_FMT, LSN_ARG(p->source.lsn)) : false;
+    return pipeline_put(p, &m, e);
 }
 
 /* The first event of a collection puts it on the list for the END record. */
@@ -174,6 +194,46 @@ static bool row_failed(struct pipeline *p, struct capture *c, struct err *e)
     return true;
 }
 
+/* An event that was too large is none: the next one takes its number. Of two events of one change, which have
+ * their numbers already, only the last one can give it back. */
+static bool put_records(struct pipeline *p, struct capture *c, const struct envelope_record *records, int n,
+                        struct order_counter *counter, struct err *e)
+{
+    for (int i = 0; i < n; i++) {
+        uint64_t dropped = p->counts.too_large;
+        if (!put_record(p, c, &records[i], e))
+            return false;
+        if (p->counts.too_large == dropped || !counter || !records[i].op || i < n - 1)
+            continue;
+        counter->total--;
+        --*counter->collection;
+    }
+    return true;
+}
+
+static bool publish(struct pipeline *p, struct capture *c, const struct change *change, struct err *e)
+{
+    const struct envelope_record *records;
+    struct order_counter *counter = change->op == OP_READ ? NULL : pipeline_counter(p, c->tally);
+    int n = envelope_make(p->envelope, c->plan, change, &p->source, counter, clock_wall_ns(), &records, e);
+    p->counts.erroneous += n >= 0 && plan_failures(c->plan) != c->failures_told;
+    if (!put_records(p, c, records, n, counter, e))
+        return false;
+    if (n < 0 && !row_failed(p, c, e))
+        return false;
+    tell_failures(p->config, c);
+    p->events++;
+    p->counts.by_op[COUNT_OF(change->op)]++;
+    p->counts.filtered += n == 0;
+    return true;
+}
+
+/* Binary values become text where they came in; those of more than `most` bytes do not yet. */
+static bool as_text(struct pipeline *p, const struct change *change, size_t most, struct err *e)
+{
+    return !change->binary || pgoutput_to_text(p->decoder, change, p->types, most, &p->converted, e);
+}
+
 bool pipeline_row(struct pipeline *p, const struct change *change, struct relation *rel, struct err *e)
 {
     struct capture *c = capture_of(rel);
@@ -181,26 +241,23 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
         p->counts.filtered++;
         return true;
     }
-    if (!knows_labels(p, c, change) && !refresh_labels(p, change, rel, e))
+    if (change->binary)
+        arena_reset(&p->converted);
+    if (!as_text(p, change, ROW_LARGE, e) ||
+        (!knows_labels(p, c, change) && !refresh_labels(p, change, rel, e)))
+        return false;
+    if (change->op != OP_READ && FAILPOINT_ERROR("row", e))
         return false;
     c = capture_of(rel);
     p->source.lsn = change->lsn;
-    const struct envelope_record *records;
-    int n = envelope_make(p->envelope, c->plan, change, &p->source,
-                          change->op == OP_READ ? NULL : pipeline_counter(p, c->tally), clock_wall_ns(),
-                          &records, e);
-    p->counts.erroneous += n >= 0 && plan_failures(c->plan) != c->failures_told;
-    for (int i = 0; i < n; i++)
-        if (!put_record(p, c, &records[i], e))
-            return false;
-    if (n < 0 && !row_failed(p, c, e))
+    bool taken = false, large = change->size >= ROW_LARGE;
+    if ((large && !row_size_check(p, c, change, &taken, e)) ||
+        (!taken && (!as_text(p, change, SIZE_MAX, e) || !publish(p, c, change, e))))
         return false;
     if (c->live && change->op != OP_READ)
-        live_change(c->live, change, &p->ordinal, envelope_key_changed(p->envelope));
-    tell_failures(p->config, c);
-    p->events++;
-    p->counts.by_op[COUNT_OF(change->op)]++;
-    p->counts.filtered += n == 0;
+        live_change(c->live, change, &p->ordinal, !taken && envelope_key_changed(p->envelope));
+    if (large)
+        row_size_done(p, c);
     return true;
 }
 
@@ -262,8 +319,10 @@ static void pipeline_close(struct pipeline *p)
     if (p->action)
         PQfinish(p->action);
     arena_free(&p->scratch);
+    arena_free(&p->converted);
     buf_free(&p->key);
     buf_free(&p->value);
+    offsets_close(p->own_offsets);
     free(p->touched);
 }
 
@@ -271,15 +330,28 @@ static void pipeline_close(struct pipeline *p)
 static bool drain(struct pipeline *p, struct err *e)
 {
     pipeline_step(p, "drain");
-    return p->sink_type->flush(p->sink, DRAIN_MS, e) && checkpoint_tick(p, true, e) && checkpoint_halt(p, e);
+    if (FAILPOINT_ERROR("drain", e) || !p->sink_type->flush(p->sink, DRAIN_MS, e) ||
+        FAILPOINT_ERROR("drain-flushed", e) || !checkpoint_tick(p, true, e) || !checkpoint_halt(p, e))
+        return false;
+    FAILPOINT("drain-stored");
+    return true;
 }
 
 /* A stop that broke off: what is whole and delivered need not be sent again. */
 static void save_what_is_out(struct pipeline *p)
 {
     struct err ignored = {0};
-    if (p->sink && p->link)
+    if (p->sink && p->link && !p->exact.on) /* what is not whole must not become visible */
         (void)(p->sink_type->poll(p->sink, &ignored) && checkpoint_tick(p, true, &ignored));
+}
+
+/* The run will not be tried again by itself, and the next one fails at the same place: what came before it is
+ * delivered now, or never. */
+static void deliver_what_came_before(struct pipeline *p)
+{
+    struct err ignored = {0};
+    if (p->sink && p->link && !p->exact.on)
+        (void)(p->sink_type->flush(p->sink, GIVE_UP_MS, &ignored) && checkpoint_tick(p, true, &ignored));
 }
 
 static bool drop_slot_on_stop(struct pipeline *p, struct err *e)
@@ -319,8 +391,10 @@ bool pipeline_run(const struct connector_env *env, const struct config *config, 
     if (!ok && pipeline_stopping(&p)) {
         log_info("stopping: %s", e->text);
         save_what_is_out(&p);
+    } else if (!ok && e->kind != ERR_RETRY) {
+        deliver_what_came_before(&p);
     }
-    readings_end(&p, !ok && !pipeline_stopping(&p));
+    readings_end(&p, !ok && !pipeline_stopping(&p) && !face->renew);
     log_set_position(NULL);
     pipeline_close(&p);
     return ok;

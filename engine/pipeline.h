@@ -8,7 +8,9 @@
 #include "catalog.h"
 #include "connector.h"
 #include "envelope.h"
+#include "exactly_once.h"
 #include "ledger.h"
+#include "lineage.h"
 #include "link.h"
 #include "metrics.h"
 #include "pgoutput.h"
@@ -24,16 +26,19 @@
 struct pipeline_face {
     pthread_mutex_t mutex; /* guards status */
     struct connector_status status;
-    struct meter *meter; /* NULL: nobody measures */
-    atomic_bool stop;    /* leave as soon as what is in flight has been delivered */
-    int wake_fd;         /* eventfd: frames, delivery reports, commands */
+    struct meter *meter;   /* NULL: nobody measures */
+    struct limits *limits; /* what Kafka's topics were found to take; NULL: not remembered */
+    bool renew;            /* the run ended to begin anew at once: that is no failure */
+    lsn_t binary_until;    /* the stream is read in binary form until this is done; 0: as text (row_size.h) */
+    atomic_bool stop;      /* leave as soon as what is in flight has been delivered */
+    int wake_fd;           /* eventfd: frames, delivery reports, commands */
 };
 
 /* What the pipeline has counted since it told its meter. */
 #define COUNT_OF(op) ((unsigned)(op)&31)
 struct counts {
     uint64_t by_op[32]; /* at COUNT_OF(op) */
-    uint64_t filtered, erroneous, checkpoints;
+    uint64_t filtered, erroneous, checkpoints, too_large;
     uint64_t transactions, bytes; /* the pipeline's own then */
 };
 
@@ -58,23 +63,29 @@ struct pipeline {
     struct sink *sink;
     struct ledger *ledger;
     struct link *link;
-    struct live *live;           /* NULL: no browsers */
-    struct catalog_ahead *ahead; /* of the relations that the batch in hand still has; NULL: not asked */
-    struct arena scratch;
+    struct live *live;               /* NULL: no browsers */
+    struct catalog_ahead *ahead;     /* of the relations that the batch in hand still has; NULL: not asked */
+    struct arena scratch, converted; /* converted: the text of a row's binary values */
     struct buf key, value;
-    lsn_t server_lsn; /* where it had flushed to when the run began; 0: not asked */
-    char epoch[128];  /* system identifier, timeline, slot */
+    struct lineage lineage; /* the server as the run found it */
+    char epoch[128];        /* system identifier, timeline, slot */
     /* position */
     struct offset offset; /* as last saved */
     lsn_t start;          /* where the stream begins */
     lsn_t seen;           /* end of what was decoded: last COMMIT or keepalive */
     int64_t saved_ms;
-    struct resume resume; /* what the start position says is done */
-    struct halt halt;     /* leaving in the middle of a transaction */
-    bool muted;           /* the change at hand was published before: count it, send nothing */
-    int64_t stop_ms;      /* when a stop was first seen; 0: not yet */
+    struct resume resume;    /* what the start position says is done */
+    struct offsets *offsets; /* where positions are kept; NULL: nowhere */
+    struct offsets
+        *own_offsets;          /* the same, where the connector has a topic of its own; closed with the run */
+    struct exactly_once exact; /* all zero: records are visible one by one */
+    struct halt halt;          /* leaving in the middle of a transaction */
+    bool muted;                /* the change at hand was published before: count it, send nothing */
+    int64_t stop_ms;           /* when a stop was first seen; 0: not yet */
     /* the open transaction */
-    lsn_t begin;
+    lsn_t begin, commit;
+    lsn_t
+        bulky; /* the commit of the last transaction with a row that has left libpq large buffers; 0: none */
     struct mark *mark;    /* NULL: none */
     struct source source; /* of the next event */
     struct order_counter counter;
@@ -137,11 +148,17 @@ PGconn *prepare_session(struct pipeline *p, struct err *e);
 /* heartbeat.c */
 bool heartbeat_action(struct pipeline *p, struct err *e);
 /* claim.c */
-/* Looks at the slot, waiting while another session reads from it: ERR_RETRY after slot.max.retries times
- * slot.retry.delay.ms. */
+/* Waits until the slot, which need not be there, is ours alone, for as long as the replication connection
+ * lives: before anything is read that its former owner may still change. ERR_RETRY after slot.max.retries
+ * times slot.retry.delay.ms; with walwire.standby it waits until it is told to stop. */
+bool claim_hold(struct pipeline *p, struct err *e);
+/* ERR_RETRY: another session reads from it. */
 bool claim_look(struct pipeline *p, struct slot_state *slot, struct err *e);
 bool claim_create(struct pipeline *p, const char *name, PGconn *conn, bool temporary, struct slot_start *at,
                   struct err *e);
+/* Whether the stored position is of this server, which must not be ahead of it. ERR_CONFIG: it is not, and
+ * offset.mismatch.strategy does not say to go on from the slot. */
+bool claim_lineage(struct pipeline *p, const struct slot_state *slot, struct err *e);
 /* offset.mismatch.strategy: moves the slot, or the position to begin at. */
 bool claim_reconcile(struct pipeline *p, const struct slot_state *slot, struct err *e);
 

@@ -111,7 +111,7 @@ static void preflight_offsets(struct preflight *c)
         preflight_say(c, PREFLIGHT_FAIL, "stored positions: they are in Kafka, and were not looked at");
         return;
     }
-    struct offsets *store = offsets_open(c->worker, &e);
+    struct offsets *store = offsets_open_own(c->worker, offsets_own(c->worker, c->config->offsets_topic), &e);
     if (!store)
         preflight_say(c, PREFLIGHT_FAIL, "stored positions: %s", e.text);
     for (int i = 0; store && i < c->config->slots; i++) {
@@ -137,6 +137,7 @@ static const struct {
     {preflight_identity, .server = true},
     {preflight_publication, .server = true},
     {preflight_kafka, .worker = true},
+    {preflight_exactly_once, .worker = true},
     {preflight_offsets, .worker = true},
 };
 

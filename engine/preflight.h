@@ -48,7 +48,12 @@ void preflight_slot(struct preflight *c);
 void preflight_tables(struct preflight *c); /* something is captured, and can be read */
 void preflight_identity(struct preflight *c);
 void preflight_publication(struct preflight *c);
+void preflight_exactly_once(
+    struct preflight *c);                   /* where the worker says so: rights and time limits in Kafka */
 void preflight_shards(struct preflight *c); /* in its place with walwire.slots */
+/* The first release of this one's major version, as server_version_num, that has the fix for changes lost
+ * beside ALTER PUBLICATION and ALTER TYPE (PostgreSQL 14.18, 15.13, 16.9, 17.5); 0: it has it. */
+int preflight_fixed_in(int version);
 /* Whether the role may create publications of the captured tables, or with `there` alter them; says what it
  * lacks. */
 void preflight_may_publish(struct preflight *c, bool there);

@@ -1,6 +1,7 @@
 /* preflight_server.c - the steps that look at the server, the role and the slot. */
 #include "preflight.h"
 
+#include "slot.h"
 #include "sql.h"
 
 #include <stdlib.h>
@@ -21,11 +22,13 @@ enum {
     REPLICATION,
     RDS_REPLICATION,
     CLOUD,
-    MAY_CREATE
+    MAY_CREATE,
+    IDLE_TIMEOUT,
+    FEEDBACK
 };
 
 /* Columns of sql/check_slot.sql. */
-enum { PLUGIN, SLOT_TYPE, DATABASE, ACTIVE, ACTIVE_PID, APPLICATION, WAL_STATUS, KEPT_BYTES };
+enum { PLUGIN, SLOT_TYPE, DATABASE, ACTIVE, ACTIVE_PID, APPLICATION, WAL_STATUS, KEPT_BYTES, REASON };
 
 static int number(const struct preflight *c, int column)
 {
@@ -38,6 +41,43 @@ static bool is_cloud(const struct preflight *c, const char *role)
     return cloud && strcmp(cloud, role) == 0;
 }
 
+int preflight_fixed_in(int version)
+{
+    static const int fixed[] = {140018, 150013, 160009, 170005};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (version / 10000 == fixed[i] / 10000 && version < fixed[i])
+            return fixed[i];
+    return 0;
+}
+
+static void check_minor(struct preflight *c)
+{
+    int fixed = preflight_fixed_in(c->version);
+    if (!fixed)
+        return;
+    preflight_say(c, PREFLIGHT_WARN,
+                  "PostgreSQL %s leaves changes out when a publication or a type is altered while a "
+                  "transaction writes to a table of it",
+                  PQgetvalue(c->server, 0, VERSION));
+    preflight_mend(c, "-- update PostgreSQL to %d.%d or later", fixed / 10000, fixed % 10000);
+}
+
+static void check_standby(struct preflight *c)
+{
+    preflight_say(c, c->version >= 160000 ? PREFLIGHT_WARN : PREFLIGHT_FAIL,
+                  "the server is a standby: slots on standbys need PostgreSQL 16, and the publication is "
+                  "made on the primary");
+    if (pg_true(c->server, 0, FEEDBACK))
+        return;
+    preflight_say(
+        c, PREFLIGHT_WARN,
+        "the slot is lost when the primary removes rows of its catalogue: the standby does not hold them, "
+        "which takes hot_standby_feedback = on and a primary_slot_name");
+    preflight_mend(c, "ALTER SYSTEM SET hot_standby_feedback = on;");
+    preflight_mend(c, "ALTER SYSTEM SET primary_slot_name = '...';  -- of a physical slot on the primary");
+    preflight_mend(c, "SELECT pg_reload_conf();");
+}
+
 static void check_version(struct preflight *c)
 {
     const char *version = PQgetvalue(c->server, 0, VERSION);
@@ -47,10 +87,9 @@ static void check_version(struct preflight *c)
         preflight_say(c, PREFLIGHT_WARN, "PostgreSQL %s: supported from 13 on", version);
     else
         preflight_say(c, PREFLIGHT_FAIL, "PostgreSQL %s has no pgoutput: 13 or later is needed", version);
+    check_minor(c);
     if (c->standby)
-        preflight_say(c, c->version >= 160000 ? PREFLIGHT_WARN : PREFLIGHT_FAIL,
-                      "the server is a standby: slots on standbys need PostgreSQL 16, and the publication is "
-                      "made on the primary");
+        check_standby(c);
 }
 
 static void check_wal_level(struct preflight *c)
@@ -96,6 +135,17 @@ static void check_keep_size(struct preflight *c)
     preflight_mend(c, "ALTER SYSTEM SET max_slot_wal_keep_size = -1; SELECT pg_reload_conf();");
 }
 
+static void check_idle_timeout(struct preflight *c)
+{
+    const char *timeout = pg_cell(c->server, 0, IDLE_TIMEOUT); /* from 18 on */
+    if (!timeout || strcmp(timeout, "0") == 0)
+        return;
+    preflight_say(c, PREFLIGHT_WARN,
+                  "idle_replication_slot_timeout is %s: the slot is lost when walwire is stopped for longer",
+                  timeout);
+    preflight_mend(c, "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();");
+}
+
 void preflight_server(struct preflight *c)
 {
     struct err e = {0};
@@ -117,6 +167,7 @@ void preflight_server(struct preflight *c)
     check_room(c, "max_wal_senders", number(c, USED_SENDERS), number(c, MOST_SENDERS), "WAL senders",
                c->config->slots);
     check_keep_size(c);
+    check_idle_timeout(c);
 }
 
 void preflight_role(struct preflight *c)
@@ -189,7 +240,9 @@ static void check_slot_use(struct preflight *c, const PGresult *res)
 {
     const char *name = c->config->slot_name, *wal = cell_or(res, WAL_STATUS, "reserved");
     if (strcmp(wal, "lost") == 0) {
-        preflight_say(c, PREFLIGHT_FAIL, "slot %s is lost: the server has removed log that it needed", name);
+        struct slot_state lost = {0};
+        snprintf(lost.reason, sizeof lost.reason, "%s", cell_or(res, REASON, ""));
+        preflight_say(c, PREFLIGHT_FAIL, "slot %s %s", name, slot_loss(&lost));
         preflight_mend(c, "SELECT pg_drop_replication_slot('%s');  -- then take a new snapshot", name);
     } else if (pg_true(res, 0, ACTIVE)) {
         preflight_say(c, PREFLIGHT_WARN, "slot %s is in use by process %s (%s): a second reader must wait",

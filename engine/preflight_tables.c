@@ -174,10 +174,10 @@ static void mend_database(struct preflight *c)
 static void check_missing(struct preflight *c, const struct buf *name, const PGresult *tables)
 {
     enum publication_mode mode = c->config->publication_mode;
-    if (mode == PUBLICATION_DISABLED) {
-        preflight_say(c, PREFLIGHT_FAIL,
-                      "publication %s does not exist, and publication.autocreate.mode is disabled",
-                      name->ptr);
+    if (mode == PUBLICATION_DISABLED || c->standby) {
+        preflight_say(c, PREFLIGHT_FAIL, "publication %s does not exist, and %s", name->ptr,
+                      c->standby ? "a standby cannot create it: this is for the primary"
+                                 : "publication.autocreate.mode is disabled");
         mend_create(c, name);
     } else if (mode == PUBLICATION_ALL_TABLES && !c->superuser) {
         preflight_say(c, PREFLIGHT_FAIL,
@@ -211,7 +211,7 @@ static void check_content(struct preflight *c, const struct buf *name, const PGr
                       name->ptr);
         preflight_mend(c, "DROP PUBLICATION %s;  -- or set publication.autocreate.mode=all_tables",
                        name->ptr);
-    } else if (n && filtered) {
+    } else if (n && filtered && !c->standby) {
         preflight_say(c, PREFLIGHT_OK, "publication %s lacks %s: the connector will add what is missing",
                       name->ptr, missing.ptr);
         check_owned(c, tables, "adding tables");

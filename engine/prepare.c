@@ -10,6 +10,7 @@
  * position. After a snapshot that broke off the changes since the slot's own position come first: what is out
  * already may have been deleted since. */
 #include "clock.h"
+#include "failpoint.h"
 #include "identity.h"
 #include "log.h"
 #include "pipeline.h"
@@ -73,8 +74,10 @@ static bool check_server(struct pipeline *p, struct err *e)
         return err_set(e, ERR_CONFIG, "PostgreSQL %d is too old: walwire needs 13 or later", version / 10000);
     if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
         return true;
+    /* From 19 on the first logical slot turns logical decoding on. */
     char *level = pg_scalar(p->conn, e, "SHOW wal_level");
-    bool ok = level && strcmp(level, "logical") == 0;
+    bool ok =
+        level && (strcmp(level, "logical") == 0 || (version >= 190000 && strcmp(level, "replica") == 0));
     if (level && !ok)
         err_set(e, ERR_CONFIG,
                 "wal_level is %s, logical decoding needs logical: run ALTER SYSTEM SET wal_level = logical "
@@ -106,18 +109,17 @@ static bool check_captured(struct pipeline *p, struct err *e)
     return true;
 }
 
-static bool open_database(struct pipeline *p, struct err *e)
+static bool open_catalog(struct pipeline *p, struct err *e)
 {
-    p->conn = prepare_session(p, e);
-    return p->conn && check_server(p, e) && pipeline_limit(p, p->config->query_timeout_ms, e) &&
-           catalog_types(p->conn, p->types, NULL, e) && catalog_tables(p->conn, p->config, &p->tables, e) &&
-           check_captured(p, e);
+    return pipeline_limit(p, p->config->query_timeout_ms, e) && catalog_types(p->conn, p->types, NULL, e) &&
+           catalog_tables(p->conn, p->config, &p->tables, e) && check_captured(p, e);
 }
 
 static bool open_sink(struct pipeline *p, struct err *e)
 {
     char task[16];
     snprintf(task, sizeof task, "%d", p->config->shard);
+    char *id = p->exact.on ? exactly_once_id(p->env->worker, p->config) : NULL;
     const struct header context[] = {
         {SLICE("__debezium.context.connectorLogicalName"), slice_of(p->config->topic_prefix)},
         {SLICE("__debezium.context.taskId"), slice_of(task)},
@@ -129,28 +131,64 @@ static bool open_sink(struct pipeline *p, struct err *e)
                                    .name = p->config->name,
                                    .context = context,
                                    .n_context = sizeof context / sizeof *context,
-                                   .wake_fd = p->face->wake_fd};
+                                   .wake_fd = p->face->wake_fd,
+                                   .limits = p->face->limits,
+                                   .transactional_id = id,
+                                   .positions_topic =
+                                       id ? offsets_topic(p->env->worker, p->config->offsets_topic) : NULL};
     p->sink = p->sink_type->open(&o, e);
+    free(id);
     return p->sink != NULL;
+}
+
+static bool open_offsets(struct pipeline *p, struct err *e)
+{
+    p->offsets = p->env->offsets;
+    const char *topic = p->offsets ? offsets_own(p->env->worker, p->config->offsets_topic) : NULL;
+    if (topic)
+        p->offsets = p->own_offsets = offsets_open_own(p->env->worker, topic, e);
+    return !topic || p->offsets;
+}
+
+/* Who opens the sink of Kafka transactions ends those of whoever has it open: not while that one reads the
+ * slot. What it has committed until then is found in the position, which is read after that. */
+static bool open_exactly(struct pipeline *p, struct err *e)
+{
+    struct slot_state slot;
+    p->exact.on = p->config->exactly_once && p->sink_type->commit && p->offsets;
+    if (!p->exact.on)
+        return true;
+    exactly_once_init(&p->exact, p->env->worker, p->config);
+    return p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY || claim_look(p, &slot, e);
 }
 
 /* Names the history that positions belong to, of which browsers must not compare two. */
 static bool identify(struct pipeline *p, struct err *e)
 {
-    PGresult *res = pg_query(p->replication, e, "IDENTIFY_SYSTEM", 0, NULL);
-    if (!res)
+    if (!lineage_ask(p->replication, &p->lineage, e))
         return false;
-    (void)lsn_parse(slice_of(PQgetvalue(res, 0, 2)), &p->server_lsn);
-    snprintf(p->epoch, sizeof p->epoch, "%s-%s-%s", PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1),
+    snprintf(p->epoch, sizeof p->epoch, "%s-%u-%s", p->lineage.system, p->lineage.timeline,
              p->config->slot_name);
-    PQclear(res);
     return true;
 }
 
 static bool open_replication(struct pipeline *p, struct err *e)
 {
     p->replication = connect_as(p, "Debezium Streaming", true, e);
-    return p->replication && identify(p, e);
+    return p->replication && no_timeouts(p->replication, e);
+}
+
+/* What follows must not have been read before another session, which may change all of it, has left the slot.
+ */
+static bool open_database(struct pipeline *p, struct err *e)
+{
+    p->conn = prepare_session(p, e);
+    if (!p->conn || !check_server(p, e))
+        return false;
+    if (p->config->snapshot_mode != SNAPSHOT_INITIAL_ONLY &&
+        (!open_replication(p, e) || (!p->env->temporary && !claim_hold(p, e)) || !identify(p, e)))
+        return false;
+    return open_catalog(p, e);
 }
 
 /* ---- decisions ---- */
@@ -183,20 +221,13 @@ static bool position_available(const struct pipeline *p, const struct slot_state
     const char *name = p->config->slot_name;
     if (!p->offset.present || snapshot_unfinished(&p->offset))
         return true;
-    if (p->server_lsn && at > p->server_lsn)
-        return err_set(
-            e, ERR_CONFIG,
-            "the stored position " LSN_FMT " is ahead of the server, which is at " LSN_FMT
-            ": it is another server, a restored one or a standby that lags; what it writes up to there "
-            "would be skipped. Set snapshot.mode=when_needed, or delete the connector's offsets",
-            LSN_ARG(at), LSN_ARG(p->server_lsn));
     if (!slot->exists || slot->lost || slot->restart > at)
         return err_set(e, ERR_CONFIG,
                        "The connector is trying to read change stream starting at " LSN_FMT
                        ", but this is no longer available on the server (slot %s %s). Reconfigure the "
                        "connector to use a snapshot mode when needed.",
                        LSN_ARG(at), name,
-                       slot->lost     ? "has lost its WAL"
+                       slot->lost     ? slot_loss(slot)
                        : slot->exists ? "has moved on"
                                       : "does not exist");
     if (slot->confirmed > at)
@@ -209,17 +240,25 @@ static bool position_available(const struct pipeline *p, const struct slot_state
     return true;
 }
 
-static void forget_offset(struct pipeline *p)
+/* snapshot.mode=when_needed forgets a position that cannot be gone on from. */
+static bool begin_anew(struct pipeline *p, struct err *e)
 {
+    if (p->config->snapshot_mode != SNAPSHOT_WHEN_NEEDED || e->kind != ERR_CONFIG)
+        return false;
+    log_warn("%s: taking a new snapshot", e->text);
+    *e = (struct err){0};
     p->offset = (struct offset){.tx_id = -1};
     p->resume = (struct resume){0};
     p->source.last_commit = 0;
+    return true;
 }
 
 static bool create_slot(struct pipeline *p, struct slot_start *at, struct err *e)
 {
     log_info("creating slot %s: this waits for running transactions to end", p->config->slot_name);
-    if (!claim_create(p, p->config->slot_name, p->replication, p->env->temporary, at, e))
+    if (FAILPOINT_ERROR("slot-create", e) ||
+        !claim_create(p, p->config->slot_name, p->replication, p->env->temporary, at, e) ||
+        FAILPOINT_ERROR("slot-created", e))
         return false;
     p->start = at->consistent_point;
     return true;
@@ -239,15 +278,26 @@ static bool borrow_snapshot(struct pipeline *p, struct slot_start *at, struct er
     return ok || err_prefix(e, "a snapshot beside slot %s", p->config->slot_name);
 }
 
+/* So that another slot of this name, which would begin later, is not taken for this one. */
+static bool store_start(struct pipeline *p, struct err *e)
+{
+    p->seen = p->start;
+    const struct offset o = {
+        .present = true, .lsn = p->start, .tx_id = -1, .ts_usec = clock_wall_us(), .reached = p->start};
+    return checkpoint_save(p, &o, e);
+}
+
 static bool start_fresh(struct pipeline *p, const struct slot_state *slot, struct err *e)
 {
     struct slot_start at = {0};
     bool snapshot = wants_snapshot(p);
     if (!slot->exists)
-        return create_slot(p, &at, e) && (!snapshot || snapshot_take(p, &at, e));
+        return create_slot(p, &at, e) && (snapshot ? snapshot_take(p, &at, e) : store_start(p, e));
     p->start = slot->confirmed;
+    if (p->offset.present && p->offset.lsn_commit > p->start)
+        p->start = p->offset.lsn_commit; /* delivered before a snapshot broke off, not yet acknowledged */
     if (!snapshot)
-        return true;
+        return store_start(p, e);
     if (!borrow_snapshot(p, &at, e))
         return false;
     if (p->offset.present) {
@@ -293,20 +343,21 @@ static bool choose_start(struct pipeline *p, struct err *e)
             e, ERR_CONFIG,
             "The connector previously stopped while taking a snapshot, but now the connector is configured "
             "to never allow snapshots. Reconfigure the connector to use snapshots initially or when needed.");
-    if (!p->env->temporary && (!claim_look(p, &slot, e) || !claim_reconcile(p, &slot, e)))
+    if (!p->env->temporary && !claim_look(p, &slot, e))
         return false;
-    if (!position_available(p, &slot, e)) {
-        if (p->config->snapshot_mode != SNAPSHOT_WHEN_NEEDED)
-            return false;
-        log_warn("%s: taking a new snapshot", e->text);
-        *e = (struct err){0};
-        forget_offset(p);
-    }
+    if (!claim_lineage(p, &slot, e) && !begin_anew(p, e))
+        return false;
+    if (!p->env->temporary && !claim_reconcile(p, &slot, e))
+        return false;
+    if (!position_available(p, &slot, e) && !begin_anew(p, e))
+        return false;
     if (slot.exists && slot.lost) {
         if (!slot_drop(p->conn, p->config->slot_name, e))
             return false;
         slot.exists = false;
     }
+    if (FAILPOINT_ERROR("start-position", e))
+        return false;
     bool known = p->offset.present && !snapshot_unfinished(&p->offset);
     return known ? start_again(p, e) : start_fresh(p, &slot, e);
 }
@@ -336,7 +387,8 @@ static bool delay_snapshot(struct pipeline *p, struct err *e)
 bool prepare(struct pipeline *p, struct err *e)
 {
     pipeline_step(p, "prepare");
-    if (!open_database(p, e) || !open_sink(p, e) || !checkpoint_load(p, e) || !delay_snapshot(p, e))
+    if (!open_database(p, e) || !open_offsets(p, e) || !open_exactly(p, e) || !open_sink(p, e) ||
+        !checkpoint_load(p, e) || !delay_snapshot(p, e))
         return false;
     if (p->config->slots > 1 && !shard_prepare(p->conn, p->config, &p->tables, e))
         return false;
@@ -345,5 +397,5 @@ bool prepare(struct pipeline *p, struct err *e)
     if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
         return pipeline_limit(p, 0, e) && read_only_once(p, e);
     /* Reading rows takes as long as it takes. */
-    return prepare_tables(p, e) && pipeline_limit(p, 0, e) && open_replication(p, e) && choose_start(p, e);
+    return prepare_tables(p, e) && pipeline_limit(p, 0, e) && choose_start(p, e);
 }

@@ -50,10 +50,8 @@ static bool publication_create(PGconn *conn, const struct config *c, const char 
     if (ok)
         log_info("publication %s created", name);
     else
-        err_prefix(e,
-                   "creating publication %s (or create it as an owner of the tables and set "
-                   "publication.autocreate.mode=disabled)",
-                   name);
+        err_prefix(e, "creating publication %s (or create it%s and set publication.autocreate.mode=disabled)",
+                   name, pg_on_standby(conn) ? " on the primary" : " as an owner of the tables");
     return ok;
 }
 
@@ -99,7 +97,8 @@ static bool publication_align(PGconn *conn, const char *name, const struct table
             table_list(&sql, tables);
         else
             tables_of(&sql, res);
-        ok = pg_run(conn, e, sql.ptr) || err_prefix(e, "altering publication %s", name);
+        ok = pg_run(conn, e, sql.ptr) || err_prefix(e, "altering publication %s%s", name,
+                                                    pg_on_standby(conn) ? " (do that on the primary)" : "");
         buf_free(&sql);
     }
     PQclear(res);

@@ -23,7 +23,7 @@ void readings_begin(struct pipeline *p)
         r->v[ends_with_run[i]] = READING_NONE; /* the status has them */
     for (int i = READ_LAST_EVENT_MS; i < READING_COUNT; i++)
         r->v[i] = i == READ_LAST_EVENT_MS ? r->v[i] : READING_NONE;
-    for (int i = READ_CREATED; i <= READ_CHECKPOINTS; i++)
+    for (int i = READ_CREATED; i <= READ_TOO_LARGE; i++)
         r->v[i] = r->v[i] == READING_NONE ? 0 : r->v[i];
     for (int i = READ_EVENTS; i <= READ_BYTES; i++)
         r->v[i] = r->v[i] == READING_NONE ? 0 : r->v[i];
@@ -51,6 +51,7 @@ static void take_counts(struct pipeline *p)
     v[READ_FILTERED] += (int64_t)c->filtered;
     v[READ_ERRONEOUS] += (int64_t)c->erroneous;
     v[READ_CHECKPOINTS] += (int64_t)c->checkpoints;
+    v[READ_TOO_LARGE] += (int64_t)c->too_large;
     v[READ_TRANSACTIONS] += (int64_t)(p->transactions - c->transactions);
     v[READ_BYTES] += (int64_t)(p->bytes - c->bytes);
     bool more = p->transactions != c->transactions;
@@ -76,8 +77,9 @@ static void take_queues(struct pipeline *p)
         v[READ_QUEUE_MOST_BYTES] = (int64_t)q.most_bytes;
     }
     if (p->sink && p->sink_type->look) {
-        uint64_t in_flight;
-        p->sink_type->look(p->sink, &in_flight, &p->readings.delivery);
+        uint64_t in_flight, bytes;
+        p->sink_type->look(p->sink, &in_flight, &bytes, &p->readings.delivery);
+        v[READ_IN_FLIGHT_BYTES] = (int64_t)bytes;
         v[READ_IN_FLIGHT] = (int64_t)in_flight;
     }
 }

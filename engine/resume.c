@@ -31,10 +31,26 @@ static uint64_t events_of(enum change_op op, const struct offset *o)
     return o->lsn_events > 0 ? (uint64_t)o->lsn_events : 1; /* before Debezium 3.7 they were not counted */
 }
 
+/* Written by us, where the position and what is before it were stored in one Kafka transaction. */
+static void init_exact(struct resume *r, const struct offset *o)
+{
+    *r = (struct resume){.armed = true,
+                         .exact = true,
+                         .in_row = true,
+                         .xid = (uint32_t)o->tx_id,
+                         .lsn = o->lsn,
+                         .events = (uint64_t)o->events,
+                         .message = o->lsn_commit};
+}
+
 void resume_init(struct resume *r, const struct offset *o)
 {
     enum change_op op = op_named(o->message_type);
     *r = (struct resume){0};
+    if (o->present && o->counted && o->tx_id >= 0) {
+        init_exact(r, o);
+        return;
+    }
     if (!o->present || op == OP_NONE)
         return;
     r->armed = true;
@@ -54,7 +70,7 @@ static bool begin_done(struct resume *r, const struct change *c)
 /* BEGIN, or with an origin the message after it, has the LSN of the first row. */
 static void discount_begin(struct resume *r, const struct change *c)
 {
-    if (r->inside && c->lsn == r->lsn && r->events > 1 && r->events != UINT64_MAX)
+    if (!r->exact && r->inside && c->lsn == r->lsn && r->events > 1 && r->events != UINT64_MAX)
         r->events--;
 }
 
@@ -110,6 +126,17 @@ static bool is_row(const struct change *c)
            c->op == OP_MESSAGE;
 }
 
+void place_note(struct place *p, const struct change *c)
+{
+    if (c->op == OP_BEGIN)
+        *p = (struct place){.op = OP_BEGIN};
+    if (!is_row(c))
+        return;
+    p->events = c->lsn == p->lsn ? p->events + 1 : 1;
+    p->lsn = c->lsn;
+    p->op = c->op;
+}
+
 bool halt_before(struct halt *h, const struct change *c, lsn_t begin)
 {
     if (h->reached || !is_row(c))
@@ -127,10 +154,10 @@ bool halt_before(struct halt *h, const struct change *c, lsn_t begin)
     return false;
 }
 
-const char *halt_message_type(const struct halt *h)
+const char *resume_message_type(enum change_op op)
 {
     for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
-        if (TYPES[i].op == h->op)
+        if (TYPES[i].op == op)
             return TYPES[i].name;
     return "";
 }

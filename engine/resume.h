@@ -10,9 +10,18 @@
 #include "change.h"
 #include "offsets.h"
 
+/* The last change of a transaction, exactly: its LSN, and which of the changes at that LSN it is. */
+struct place {
+    lsn_t lsn;       /* 0: none since BEGIN */
+    uint64_t events; /* so many at it; a TRUNCATE is one */
+    enum change_op op;
+};
+void place_note(struct place *p, const struct change *c); /* for every change, in stream order */
+
 /* What of the stream was published before this start. */
 struct resume {
     bool armed;      /* false: nothing of what comes */
+    bool exact;      /* the position is a struct place: nothing to guess, a TRUNCATE is one change */
     bool in_row;     /* the position is of something inside transaction xid */
     bool inside;     /* that transaction is open */
     uint32_t xid;    /* whose beginning is done */
@@ -21,8 +30,8 @@ struct resume {
     lsn_t message;   /* messages outside transactions are done up to here; 0: none */
 };
 void resume_init(struct resume *r, const struct offset *offset);
-/* True when the change was published before. For every change in stream order; a TRUNCATE once for each of
- * its captured relations. */
+/* True when the change was published before. For every change in stream order; unless the position is exact,
+ * a TRUNCATE once for each of its captured relations. */
 bool resume_done(struct resume *r, const struct change *c);
 
 /* Where to leave a transaction that is too long to be waited for: only between two WAL records, and not right
@@ -36,6 +45,6 @@ struct halt {
 };
 /* True: leave before this change; lsn, events and op then are the position. begin: LSN of the BEGIN. */
 bool halt_before(struct halt *h, const struct change *c, lsn_t begin);
-const char *halt_message_type(const struct halt *h); /* Debezium's word for op */
+const char *resume_message_type(enum change_op op); /* Debezium's word */
 
 #endif

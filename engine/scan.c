@@ -16,12 +16,14 @@
 
 #define BATCH_BYTES  (256 << 10)
 #define RING_BATCHES 4
+#define HELD_BYTES   (2 * (RING_BATCHES + 1) * BATCH_BYTES) /* with large rows there are fewer batches */
 
 struct reader {
     struct scan *scan;
     PGconn *conn;
     struct ring *ring, *spare; /* batches to the pipeline, and back from it */
     struct scan_batch *batch;  /* being filled */
+    atomic_size_t held;        /* bytes in the ring and in the pipeline's hands */
     int stop_fd;
     pthread_t thread;
     bool started;
@@ -68,11 +70,13 @@ static bool wait_for(struct reader *r, int fd)
 
 static bool hand_over(struct reader *r)
 {
-    while (!ring_push(r->ring, r->batch)) {
+    size_t bytes = r->batch->bytes.len;
+    while (atomic_load(&r->held) >= HELD_BYTES || !ring_push(r->ring, r->batch)) {
         if (!wait_for(r, ring_space_fd(r->ring)))
             return false;
         wake_clear(ring_space_fd(r->ring));
     }
+    atomic_fetch_add(&r->held, bytes);
     r->batch = NULL;
     return true;
 }
@@ -84,6 +88,14 @@ static bool lost(struct reader *r, const PGresult *res, struct err *e)
     const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
     bool gone = state && (strcmp(state, "42P01") == 0 || strcmp(state, "42703") == 0);
     pg_error(r->conn, res, e, "reading the snapshot");
+    if (pg_is_unsendable(res)) {
+        struct err said = *e;
+        return err_set(e, ERR_CONFIG,
+                       "%s: a row is too large for PostgreSQL to send as text (1 GB, and a bytea has two "
+                       "characters a byte): leave it out with snapshot.select.statement.overrides, or the "
+                       "column with column.exclude.list",
+                       said.text);
+    }
     if (gone && r->batch && r->scan->o.items[r->batch->item].generated)
         e->kind = ERR_RETRY; /* the table was altered or dropped meanwhile */
     return false;
@@ -219,8 +231,11 @@ struct scan_batch *scan_take(struct scan *s)
 
 void scan_return(struct scan *s, struct scan_batch *b)
 {
+    struct reader *r = &s->readers[b->reader];
+    if (atomic_fetch_sub(&r->held, b->bytes.len) >= HELD_BYTES)
+        wake_signal(ring_space_fd(r->ring)); /* it may wait for room that the ring knows nothing of */
     buf_reset(&b->bytes);
-    if (b->bytes.cap > 2 * BATCH_BYTES || !ring_push(s->readers[b->reader].spare, b))
+    if (b->bytes.cap > 2 * BATCH_BYTES || !ring_push(r->spare, b))
         batch_free(b);
 }
 

@@ -13,7 +13,7 @@
 #define LEAVE_MS      2000 /* a walsender takes a moment to notice that its reader is gone */
 #define LEAVE_STEP_MS 20
 
-enum { PLUGIN, TYPE, DATABASE, ACTIVE, ACTIVE_PID, CONFIRMED, RESTART, WAL_STATUS };
+enum { PLUGIN, TYPE, DATABASE, ACTIVE, ACTIVE_PID, CONFIRMED, RESTART, WAL_STATUS, TEMPORARY, REASON };
 
 static bool slot_fits(const PGresult *res, const char *name, const char *dbname, struct err *e)
 {
@@ -56,9 +56,31 @@ bool slot_look(PGconn *conn, const char *name, const char *dbname, struct slot_s
             .lost = status && strcmp(status, "lost") == 0,
             .confirmed = lsn_cell(res, CONFIRMED),
             .restart = lsn_cell(res, RESTART)};
+        snprintf(out->reason, sizeof out->reason, "%s", PQgetvalue(res, 0, REASON));
     }
     PQclear(res);
     return ok;
+}
+
+const char *slot_loss(const struct slot_state *slot)
+{
+    static const char *const all[][2] = {
+        {"idle_timeout",
+         "was invalidated, since nobody had read from it for idle_replication_slot_timeout: raise "
+         "that for as long as the connector may be stopped"},
+        {"rows_removed", "was invalidated, since the primary removed rows of the catalogue: set "
+                         "hot_standby_feedback = on and primary_slot_name on the standby"},
+        {"wal_level_insufficient", "was invalidated, since the primary's wal_level was no longer logical"},
+        {"conflict",
+         "was invalidated: the primary removed rows of the catalogue (set hot_standby_feedback = on and "
+         "primary_slot_name on the standby), or its wal_level was no longer logical, or the slot was behind "
+         "by "
+         "more than max_slot_wal_keep_size"},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(slot->reason, all[i][0]) == 0)
+            return all[i][1];
+    return "has lost its WAL, since it was behind by more than max_slot_wal_keep_size";
 }
 
 static bool create_failed(PGconn *conn, const PGresult *res, const char *name, struct err *e)
@@ -71,7 +93,13 @@ static bool create_failed(PGconn *conn, const PGresult *res, const char *name, s
             "creating slot %s: all replication slots are in use: drop an unused one (SELECT slot_name FROM "
             "pg_replication_slots WHERE NOT active) or raise max_replication_slots and restart PostgreSQL",
             name);
-    if (state && strcmp(state, "55000") == 0)
+    if (state && strcmp(state, "0A000") == 0 && pg_on_standby(conn))
+        return err_set(
+            e, ERR_CONFIG,
+            "creating slot %s: this server is a standby, and slots on standbys need PostgreSQL 16: "
+            "set database.hostname and database.port to the primary",
+            name);
+    if (state && strcmp(state, "55000") == 0 && !pg_on_standby(conn))
         return err_set(e, ERR_CONFIG,
                        "creating slot %s: logical decoding needs wal_level = logical: run ALTER SYSTEM SET "
                        "wal_level = logical and restart PostgreSQL",
@@ -91,9 +119,7 @@ static void create_command(PGconn *conn, const struct slot_request *r, struct bu
     pg_ident(sql, r->name);
     buf_str(sql, r->temporary ? " TEMPORARY" : "");
     BUF_LIT(sql, " LOGICAL pgoutput ");
-    const char *standby = PQparameterStatus(conn, "in_hot_standby");
-    bool failover =
-        r->failover && PQserverVersion(conn) >= 170000 && !(standby && strcmp(standby, "on") == 0);
+    bool failover = r->failover && PQserverVersion(conn) >= 170000 && !pg_on_standby(conn);
     if (r->failover && !failover)
         log_info("slot %s cannot be a failover slot: that needs PostgreSQL 17, and a primary", r->name);
     buf_str(sql, failover ? "(SNAPSHOT 'export', FAILOVER)" : "EXPORT_SNAPSHOT");
@@ -137,11 +163,11 @@ bool slot_create(PGconn *conn, const struct slot_request *r, struct slot_start *
     buf_free(&sql);
     bool ok = PQresultStatus(res) == PGRES_TUPLES_OK && PQntuples(res) == 1 && PQnfields(res) >= 3;
     if (!ok && late)
-        err_set(e, ERR_RETRY,
-                "creating slot %s waited for running transactions for %d s: end them (the oldest in "
-                "pg_stat_activity, by "
-                "xact_start)",
-                r->name, r->timeout_ms / 1000);
+        err_set(e, ERR_RETRY, "creating slot %s waited for running transactions for %d s: %s", r->name,
+                r->timeout_ms / 1000,
+                pg_on_standby(conn)
+                    ? "end those of the primary, and run SELECT pg_log_standby_snapshot() there"
+                    : "end them (the oldest in pg_stat_activity, by xact_start)");
     else if (!ok)
         create_failed(conn, res, r->name, e);
     else if (!lsn_parse(slice_of(PQgetvalue(res, 0, 1)), &out->consistent_point))

@@ -10,12 +10,15 @@ struct slot_state {
     bool exists;
     bool active;
     int active_pid;
-    bool lost; /* wal_status lost: its WAL is gone for good */
+    bool lost;       /* wal_status lost: it cannot be read from any more */
+    char reason[32]; /* the server's word for why, from 16 on; "" */
     lsn_t confirmed, restart;
 };
 
 /* ERR_CONFIG when a slot of that name is of another plugin, type or database. */
 bool slot_look(PGconn *conn, const char *name, const char *dbname, struct slot_state *out, struct err *e);
+/* Why a lost slot is lost and what keeps the next one from it, to come after the slot's name. */
+const char *slot_loss(const struct slot_state *slot);
 
 struct slot_start {
     lsn_t consistent_point; /* transactions that commit from here on will be streamed; the snapshot has all

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "copy_text.h"
+#include "failpoint.h"
 #include "log.h"
 #include "readings.h"
 #include "xmalloc.h"
@@ -51,7 +52,7 @@ static void tell_progress(struct reading *r, const struct snapshot_table *t)
 
 static bool look_around(struct reading *r, struct err *e)
 {
-    if (!r->p->sink_type->poll(r->p->sink, e))
+    if (!r->p->sink_type->poll(r->p->sink, e) || (r->p->exact.on && !checkpoint_tick(r->p, false, e)))
         return false;
     return !pipeline_stopping(r->p) ||
            err_set(e, ERR_RETRY, "stopped during the snapshot: it starts again with the connector");
@@ -79,9 +80,14 @@ static const char *marker(const struct reading *r, const struct snapshot_table *
 static char *publish(struct reading *r, struct snapshot_table *t, char *at, char *end, const char *mark,
                      struct err *e)
 {
+    char *begin = at;
     at = copy_text_row(at, end, r->cells, t->rel->n_columns, e);
     struct source *source = &r->p->source;
-    struct change change = {.op = OP_READ, .lsn = source->lsn, .relation = t->rel, .after = r->cells};
+    struct change change = {.op = OP_READ,
+                            .lsn = source->lsn,
+                            .size = at ? (size_t)(at - begin) : 0,
+                            .relation = t->rel,
+                            .after = r->cells};
     source->snapshot = mark;
     source->ts_us = t->ts_us;
     if (!at || !pipeline_row(r->p, &change, t->rel, e)) {
@@ -89,6 +95,8 @@ static char *publish(struct reading *r, struct snapshot_table *t, char *at, char
         return NULL;
     }
     t->rows++;
+    if (FAILPOINT_ERROR("snapshot-row", e))
+        return NULL;
     if (++r->rows % LOOK_ROWS == 0) {
         if (!look_around(r, e))
             return NULL;
@@ -181,7 +189,7 @@ static bool read_all(struct reading *r, struct err *e)
         if (!b)
             wait_for_rows(r->p, WAIT_MS);
     }
-    return !r->ended || publish_held(r, r->ended, true, true, e);
+    return (!r->ended || publish_held(r, r->ended, true, true, e)) && !FAILPOINT_ERROR("snapshot-end", e);
 }
 
 /* From version 14 on a session looks now and then whether its client is still there; some systems cannot. */
@@ -277,7 +285,8 @@ static bool list_tables_again(struct pipeline *p, struct err *e)
 static bool read_tables(struct reading *r, struct err *e)
 {
     struct pipeline *p = r->p;
-    if (!list_tables_again(p, e) || !snapshot_plan_make(p, &p->capture, &r->plan, e) || !lock_tables(r, e))
+    if (FAILPOINT_ERROR("snapshot-read", e) || !list_tables_again(p, e) ||
+        !snapshot_plan_make(p, &p->capture, &r->plan, e) || !lock_tables(r, e))
         return false;
     for (size_t i = 0; i < r->plan.n_tables; i++)
         if (r->plan.tables[i].rel->n_columns > r->n_cells)
@@ -323,7 +332,7 @@ static bool transaction_id(struct pipeline *p, int64_t *out, struct err *e)
 
 bool snapshot_import(struct pipeline *p, const struct slot_start *at, struct err *e)
 {
-    if (!pg_run(p->conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ"))
+    if (FAILPOINT_ERROR("snapshot-import", e) || !pg_run(p->conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ"))
         return false;
     if (!at->snapshot[0])
         return true;
@@ -338,6 +347,8 @@ bool snapshot_import(struct pipeline *p, const struct slot_start *at, struct err
 /* Stored before the first row goes out, so that a start after a crash knows that some may be. */
 static bool begin(struct pipeline *p, lsn_t lsn, struct err *e)
 {
+    if (FAILPOINT_ERROR("snapshot-begin", e))
+        return false;
     struct offset o = {.present = true,
                        .lsn = lsn,
                        .tx_id = p->source.tx_id,
@@ -362,7 +373,8 @@ static bool finish(struct pipeline *p, lsn_t lsn, struct err *e)
     ledger_close(p->ledger, lsn, p->source.tx_id, p->source.ts_us);
     p->mark = NULL;
     struct offset o = {.present = true, .lsn = lsn, .tx_id = p->source.tx_id, .ts_usec = p->source.ts_us};
-    return checkpoint_save(p, &o, e);
+    return !FAILPOINT_ERROR("snapshot-store", e) && checkpoint_save(p, &o, e) &&
+           !FAILPOINT_ERROR("snapshot-done", e);
 }
 
 /* False when told to stop. */
@@ -404,6 +416,9 @@ bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
     reading_free(&r);
     p->capture.plan.modes = streaming_modes;
     p->source = streaming;
+    if (ok)
+        p->source.last_commit =
+            0; /* as a start from the snapshot's position, so that a repeat says the same */
     if (ok && p->config->snapshot_mode != SNAPSHOT_INITIAL_ONLY)
         (void)pause_for(p, p->config->streaming_delay_ms, "streaming.delay.ms: streaming begins");
     pipeline_step(p, "stream");

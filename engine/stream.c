@@ -1,10 +1,12 @@
 /* stream.c - the stream: batches from the link, frames to changes, changes to records, positions back. */
 #include "clock.h"
+#include "failpoint.h"
 #include "java_map.h"
 #include "log.h"
 #include "pipeline.h"
 #include "reader.h"
 #include "readings.h"
+#include "row_size.h"
 #include "sql.h"
 #include "topic.h"
 #include "xmalloc.h"
@@ -12,9 +14,10 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define IDLE_MS 1000 /* the longest sleep */
-#define ASK_MS  100  /* while a browser waits for the stream to reach a position */
-#define HALT_MS 4000 /* a stop waits so long for a place inside a transaction to stop at */
+#define IDLE_MS  1000 /* the longest sleep */
+#define WATCH_MS 20   /* while rows may not be of any size */
+#define ASK_MS   100  /* while a browser waits for the stream to reach a position */
+#define HALT_MS  4000 /* a stop waits so long for a place inside a transaction to stop at */
 
 /* ---- records beside the rows ---- */
 
@@ -136,8 +139,11 @@ static bool refresh_xmin(struct pipeline *p, struct err *e)
 
 static bool on_begin(struct pipeline *p, const struct change *c, struct err *e)
 {
+    if (FAILPOINT_ERROR("transaction-begin", e))
+        return false;
     p->mark = ledger_open(p->ledger);
     p->begin = c->lsn;
+    p->commit = c->tx->commit_lsn;
     p->tx++;
     p->n_touched = 0;
     p->ordinal = 0;
@@ -150,7 +156,7 @@ static bool on_begin(struct pipeline *p, const struct change *c, struct err *e)
 
 static bool on_commit(struct pipeline *p, const struct change *c, struct err *e)
 {
-    if (!put_end(p, c, e))
+    if (!put_end(p, c, e) || FAILPOINT_ERROR("transaction-end", e))
         return false;
     ledger_close(p->ledger, c->tx->end_lsn, c->tx->xid, c->tx->commit_us);
     p->mark = NULL;
@@ -158,9 +164,10 @@ static bool on_commit(struct pipeline *p, const struct change *c, struct err *e)
     p->source.origin = NULL;
     p->seen = c->tx->end_lsn;
     p->transactions++;
+    FAILPOINT("transaction-ended");
     if (p->live)
         live_position(p->live, p->seen, c->tx->commit_us);
-    return true;
+    return !p->exact.on || checkpoint_tick(p, false, e);
 }
 
 static bool wants_prefix(const struct config *c, struct slice prefix)
@@ -207,12 +214,13 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
 
 static bool on_truncate(struct pipeline *p, const struct change *c, struct err *e)
 {
-    bool ok = true;
+    bool ok = true, each = p->resume.armed && !p->resume.exact;
     for (size_t i = 0; ok && i < c->n_truncated; i++) {
         const struct capture *captured = capture_of(c->truncated[i]);
         if (!captured || !captured->plan)
             continue;
-        p->muted = p->resume.armed && resume_done(&p->resume, c);
+        if (each)
+            p->muted = resume_done(&p->resume, c);
         ok = pipeline_row(p, c, c->truncated[i], e);
     }
     return ok;
@@ -251,9 +259,11 @@ static bool change_make(struct pipeline *p, const struct change *c, struct err *
 /* What was published before this start is gone through again, for its counters and for the browsers. */
 static bool on_change(struct pipeline *p, const struct change *c, struct err *e)
 {
+    if (p->exact.on)
+        place_note(&p->exact.place, c);
     if (!p->resume.armed)
         return change_make(p, c, e);
-    p->muted = c->op != OP_TRUNCATE && resume_done(&p->resume, c);
+    p->muted = (p->resume.exact || c->op != OP_TRUNCATE) && resume_done(&p->resume, c);
     bool ok = change_make(p, c, e);
     p->muted = false;
     return ok;
@@ -268,6 +278,9 @@ static bool snapshot_when_due(struct pipeline *p, lsn_t upto, struct err *e)
     if (!p->snapshot_at || p->mark || upto < p->snapshot_at)
         return true;
     p->source.xmin = 0;
+    if (p->exact.on &&
+        !checkpoint_tick(p, true, e)) /* its rows are committed without a position of their own */
+        return false;
     if (!pipeline_limit(p, 0, e) || !snapshot_read(p, p->snapshot_at, e))
         return false; /* it stays due: what a stop stores now must still say so */
     p->snapshot_at = 0;
@@ -365,14 +378,14 @@ static bool on_batch(struct pipeline *p, struct batch *b, struct err *e)
 {
     size_t at = 0;
     struct slice frame;
-    bool ok = true;
+    bool ok = !FAILPOINT_ERROR("batch-taken", e);
     while (ok && !p->halt.reached && batch_next(b, &at, &frame))
         ok = read_ahead(p, b, at, frame, e) && on_frame(p, frame, e);
     catalog_ahead_free(p->ahead);
     p->ahead = NULL;
     if (ok && b->last) {
         *e = b->end;
-        ok = false;
+        ok = b->unsendable && row_size_switch(p, e);
     }
     link_return(p->link, b);
     return ok;
@@ -401,8 +414,12 @@ static int sleep_ms(const struct pipeline *p)
     int most = p->config->offset_flush_ms < IDLE_MS ? p->config->offset_flush_ms : IDLE_MS;
     int beat = p->config->heartbeat_interval_ms;
     most = beat > 0 && beat < most ? beat : most;
+    if (p->exact.dirty && p->exact.gap_ms < most)
+        most = p->exact.gap_ms;
     if (p->live && live_wants_position(p->live))
         most = ASK_MS;
+    if (p->config->memory_max_mb)
+        most = WATCH_MS;
     return most < 10 ? 10 : most;
 }
 
@@ -415,10 +432,15 @@ static void wait_for_work(struct pipeline *p)
 
 static bool stream_round(struct pipeline *p, struct err *e)
 {
+    if (link_is_cut(p->link, e))
+        return false;
+    link_watch(p->link);
     struct batch *b = link_take(p->link);
     if (b && !on_batch(p, b, e))
         return false;
-    if (!p->sink_type->poll(p->sink, e) || !checkpoint_tick(p, false, e) || !heartbeat(p, e))
+    if (!p->sink_type->poll(p->sink, e) || !checkpoint_tick(p, link_leaving(p->link), e) || !heartbeat(p, e))
+        return false;
+    if (!row_size_past(p, !b, e))
         return false;
     tell_status(p);
     if (!b && p->live && live_wants_position(p->live))
@@ -446,14 +468,20 @@ static bool stream_open(struct pipeline *p, struct err *e)
                                    .start = p->start,
                                    .messages = p->config->shard == 0, /* every slot has them all */
                                    .status_interval_ms = p->config->status_interval_ms,
-                                   .wake_fd = p->face->wake_fd};
+                                   .wake_fd = p->face->wake_fd,
+                                   .session_fd = PQsocket(p->conn),
+                                   .binary = row_size_binary(p),
+                                   .most_row = row_size_most(p->config),
+                                   .memory_max_mb = p->config->memory_max_mb};
     p->link = link_open(p->replication, &o, e);
     p->replication = NULL;
     buf_free(&quoted);
     if (!p->link)
         return false;
+    FAILPOINT("stream-open");
+    lsn_t stored = checkpoint_position(&p->offset); /* of an unfinished snapshot: ahead of the stream */
     if (p->config->lsn_flush_mode != FLUSH_MANUAL)
-        link_acknowledge(p->link, checkpoint_position(&p->offset));
+        link_acknowledge(p->link, stored < p->start ? stored : p->start);
     if (p->live)
         live_epoch(p->live, p->epoch, p->start);
     return true;
@@ -478,7 +506,8 @@ bool stream_run(struct pipeline *p, struct err *e)
         idle(p);
         return true;
     }
-    if (!pipeline_limit(p, p->config->query_timeout_ms, e) || !stream_open(p, e))
+    if (!pipeline_limit(p, p->config->query_timeout_ms, e) || FAILPOINT_ERROR("stream-start", e) ||
+        !stream_open(p, e))
         return false;
     log_info("streaming from " LSN_FMT, LSN_ARG(p->start));
     pipeline_step(p, "stream");

@@ -7,9 +7,12 @@
 #include "sink.h"
 
 #include "clock.h"
+#include "failpoint.h"
 #include "kafka_client.h"
 #include "kafka_settings.h"
+#include "kafka_size.h"
 #include "kafka_topics.h"
+#include "kafka_transaction.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -24,7 +27,8 @@ enum {
     MOST_ASKED = 32, /* partitions whose leader is asked */
     OPEN_TIMEOUT_MS = 5000,
     CREATE_TIMEOUT_MS = 10000,
-    MOST_KEY_SHOWN = 80
+    ABORT_MS = 3000,
+    MOST_OVERHEAD = 4096 /* of headers and framing; more is not worth a closer look */
 };
 
 /* What hangs on a topic; the sink has a list of them, because a closed sink must leave no handle behind. */
@@ -32,6 +36,7 @@ struct handle {
     struct topic *topic;
     rd_kafka_topic_t *rkt; /* NULL: not there until the request to create it is answered */
     bool announced;
+    size_t most; /* the largest batch of one message, before compression; 0: as the producer says */
     struct handle *next, **link;
 };
 
@@ -41,10 +46,16 @@ struct sink {
     rd_kafka_headers_t *context; /* copied into each message */
     struct kafka_topics *topics;
     struct handle *handles;
-    uint64_t in_flight;
+    uint64_t in_flight, in_flight_bytes; /* messages without a report */
     struct histogram latency;
     bool sequenced; /* an idempotent producer, whose confirmations tell an offset */
     bool troubled;  /* a warning was given that Kafka does not answer */
+    bool compresses;
+    struct limits *limits;   /* not ours; NULL: not remembered */
+    size_t most, most_queue; /* message.max.bytes, queue.buffering.max.kbytes in bytes */
+    struct refusal refusal;
+    struct kafka_transaction *transaction; /* NULL: messages are visible one by one */
+    struct mark position;                  /* of the message that holds it */
     struct err failed;
 };
 
@@ -70,6 +81,7 @@ static struct handle *handle_new(struct sink *s, struct topic *topic)
 {
     struct handle *h = xcalloc(1, sizeof *h);
     *h = (struct handle){.topic = topic, .next = s->handles, .link = &s->handles};
+    h->most = kafka_size_most(limits_of(s->limits, topic->name), s->compresses);
     if (h->next)
         h->next->link = &h->next;
     s->handles = h;
@@ -160,8 +172,27 @@ static void implied_refuse(struct sink *s, const rd_kafka_message_t *m)
             rd_kafka_topic_name(m->rkt), m->partition);
 }
 
+static void fatal_set(struct sink *s)
+{
+    char why[400];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->rk, why, sizeof why);
+    if (s->transaction)
+        kafka_transaction_fatal(s->transaction, code, why, &s->failed);
+    else
+        err_set(&s->failed, kafka_error_kind(code), "Kafka producer gave up: %s: %s", rd_kafka_err2name(code),
+                why);
+}
+
 static void report_failed(struct sink *s, const rd_kafka_message_t *m)
 {
+    if (s->transaction && rd_kafka_fatal_error(s->rk, NULL, 0)) { /* what it does to messages tells less */
+        fatal_set(s);
+        return;
+    }
+    if (m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        kafka_size_refused(s->rk, m, s->limits, &s->failed);
+        return;
+    }
     kafka_error_set(&s->failed, m->err, NULL, "Kafka topic %s, partition %d: a message was not taken",
                     rd_kafka_topic_name(m->rkt), m->partition);
 }
@@ -169,9 +200,12 @@ static void report_failed(struct sink *s, const rd_kafka_message_t *m)
 static void take_reports(struct sink *s, rd_kafka_event_t *ev)
 {
     const rd_kafka_message_t *m, *last = NULL;
+    if (FAILPOINT_ERROR("reports", &s->failed))
+        return;
     while ((m = rd_kafka_event_message_next(ev))) {
         last = m;
         s->in_flight--;
+        s->in_flight_bytes -= m->len + m->key_len;
         if (m->err && !s->failed.kind)
             report_failed(s, m);
         else if (!m->err && only_implied(s, m))
@@ -181,18 +215,11 @@ static void take_reports(struct sink *s, rd_kafka_event_t *ev)
     }
     if (last && !last->err)
         histogram_add(&s->latency, rd_kafka_message_latency(last));
+    FAILPOINT("reported");
     if (s->troubled && !s->failed.kind) {
         s->troubled = false;
         log_info("Kafka takes messages again");
     }
-}
-
-static void fatal_set(struct sink *s)
-{
-    char why[400];
-    rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->rk, why, sizeof why);
-    err_set(&s->failed, kafka_error_kind(code), "Kafka producer gave up: %s: %s", rd_kafka_err2name(code),
-            why);
 }
 
 static void take_error(struct sink *s, rd_kafka_event_t *ev)
@@ -249,33 +276,45 @@ static rd_kafka_headers_t *headers_of(struct sink *s, const struct message *m)
     return list;
 }
 
-static size_t headers_size(struct sink *s, const struct message *m)
+static ssize_t length_of(struct slice s)
 {
-    size_t size = 0;
-    rd_kafka_headers_t *list = headers_of(s, m);
-    const char *name;
-    const void *value;
-    size_t len;
-    for (size_t i = 0; list && !rd_kafka_header_get_all(list, i, &name, &value, &len); i++)
-        size += strlen(name) + len;
-    if (list)
-        rd_kafka_headers_destroy(list);
+    return s.ptr ? (ssize_t)s.len : -1;
+}
+
+static size_t message_size(struct sink *s, const struct message *m)
+{
+    rd_kafka_headers_t *headers = headers_of(s, m);
+    size_t size = kafka_size(length_of(m->key), length_of(m->value), headers);
+    if (headers)
+        rd_kafka_headers_destroy(headers);
     return size;
 }
 
-static bool too_large(struct sink *s, const struct message *m, const char *limit_name, const char *option,
-                      struct err *e)
+static void kafka_room(const struct sink *s, const struct topic *topic, struct refusal *out)
 {
-    char limit[32] = "?";
-    size_t size = sizeof limit;
-    rd_kafka_conf_get(rd_kafka_conf(s->rk), limit_name, limit, &size);
-    struct slice key = slice_cut(m->key, 0, MOST_KEY_SHOWN); /* the one way to the row; its values stay out */
-    return err_set(e, ERR_DATA,
-                   "Kafka topic %s: the message with key " SLICE_FMT
-                   "%s has %zu bytes, more than %s=%s allows; "
-                   "raise producer.override.%s of the connector (and max.message.bytes of the topic)",
-                   m->topic->name, SLICE_ARG(key), m->key.len > key.len ? "..." : "",
-                   m->key.len + m->value.len + headers_size(s, m), limit_name, limit, option);
+    const struct handle *h = topic->handle;
+    size_t own = h ? h->most : kafka_size_most(limits_of(s->limits, topic->name), s->compresses);
+    *out = (struct refusal){.limit = s->most,
+                            .limit_name = "max.request.size",
+                            .advice = "raise producer.override.max.request.size of the connector (and "
+                                      "max.message.bytes of the topic)"};
+    if (s->most_queue < out->limit)
+        *out = (struct refusal){.limit = s->most_queue,
+                                .limit_name = "buffer.memory",
+                                .advice = "raise producer.override.buffer.memory of the connector"};
+    if (own && own < out->limit)
+        *out = (struct refusal){.limit = own,
+                                .told = limits_of(s->limits, topic->name).batch,
+                                .limit_name = "max.message.bytes",
+                                .advice = "raise max.message.bytes of the topic"};
+}
+
+static enum sink_result too_large(struct sink *s, const struct message *m, struct err *e)
+{
+    kafka_room(s, m->topic, &s->refusal);
+    s->refusal.size = message_size(s, m);
+    refusal_set(&s->refusal, m, e);
+    return SINK_TOO_LARGE;
 }
 
 static enum sink_result refused(struct sink *s, const struct message *m, rd_kafka_resp_err_t code,
@@ -283,10 +322,8 @@ static enum sink_result refused(struct sink *s, const struct message *m, rd_kafk
 {
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && s->in_flight)
         return SINK_FULL;
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        return too_large(s, m, "queue.buffering.max.kbytes", "buffer.memory", e), SINK_FAIL;
-    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-        return too_large(s, m, "message.max.bytes", "max.request.size", e), SINK_FAIL;
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL || code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        return too_large(s, m, e);
     if (code == RD_KAFKA_RESP_ERR__FATAL)
         fatal_set(s);
     else
@@ -307,6 +344,10 @@ static enum sink_result kafka_put(struct sink *s, const struct message *m, struc
     if (!h->announced)
         announce(s, h);
     h->announced = true;
+    if (s->transaction && !kafka_transaction_begin(s->transaction, &s->failed))
+        return sink_failed(s, e), SINK_FAIL;
+    if (h->most && m->key.len + m->value.len + MOST_OVERHEAD > h->most && message_size(s, m) > h->most)
+        return too_large(s, m, e);
     rd_kafka_headers_t *headers = headers_of(s, m);
     rd_kafka_resp_err_t code = rd_kafka_producev(
         s->rk, RD_KAFKA_V_RKT(h->rkt), RD_KAFKA_V_PARTITION(m->partition),
@@ -316,6 +357,7 @@ static enum sink_result kafka_put(struct sink *s, const struct message *m, struc
     if (!code) {
         m->mark->pending++;
         s->in_flight++;
+        s->in_flight_bytes += m->key.len + m->value.len;
         return SINK_OK;
     }
     /* Some releases free the headers when there is no such partition, though the caller still owns them. */
@@ -344,10 +386,40 @@ static bool kafka_flush(struct sink *s, int timeout_ms, struct err *e)
                                     (unsigned long long)s->in_flight, timeout_ms);
 }
 
-static void kafka_look(struct sink *s, uint64_t *in_flight, struct histogram *latency)
+static enum sink_result position_put(struct sink *s, struct slice key, struct slice value)
 {
+    enum sink_result r = kafka_transaction_seal(s->transaction, key, value, &s->position, &s->failed);
+    s->in_flight += r == SINK_OK;
+    s->in_flight_bytes += r == SINK_OK ? key.len + value.len : 0;
+    s->position.pending += r == SINK_OK;
+    return r;
+}
+
+static enum sink_result kafka_commit(struct sink *s, struct slice key, struct slice value, int timeout_ms,
+                                     struct err *e)
+{
+    enum sink_result r =
+        s->failed.kind || kafka_transaction_sealed(s->transaction) ? SINK_OK : position_put(s, key, value);
+    struct err late = {0};
+    if (r != SINK_FAIL && !kafka_flush(s, timeout_ms, &late) && !s->failed.kind)
+        r = SINK_FULL;
+    if (sink_failed(s, e))
+        return SINK_FAIL;
+    if (r == SINK_OK)
+        r = kafka_transaction_commit(s->transaction, timeout_ms, &s->failed);
+    return sink_failed(s, e) ? SINK_FAIL : r;
+}
+
+static void kafka_look(struct sink *s, uint64_t *in_flight, uint64_t *bytes, struct histogram *latency)
+{
+    *bytes = s->in_flight_bytes;
     *in_flight = s->in_flight;
     *latency = s->latency;
+}
+
+static void kafka_refusal(const struct sink *s, struct refusal *out)
+{
+    *out = s->refusal;
 }
 
 static void kafka_forget(struct sink *s, struct topic *topic)
@@ -356,8 +428,24 @@ static void kafka_forget(struct sink *s, struct topic *topic)
         handle_free(topic->handle);
 }
 
+/* What is on its way must have arrived or been refused first: it would be part of the next transaction. */
+static void transaction_end(struct sink *s)
+{
+    s->failed = (struct err){0};
+    rd_kafka_purge(s->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    for (int64_t until = clock_mono_ms() + ABORT_MS; s->in_flight && clock_mono_ms() < until;) {
+        take_events(s, 100);
+        s->failed = (struct err){0};
+    }
+    if (!s->in_flight)
+        kafka_transaction_abort(s->transaction, ABORT_MS);
+}
+
 static void kafka_close(struct sink *s)
 {
+    if (s->transaction && s->reports)
+        transaction_end(s);
+    kafka_transaction_close(s->transaction);
     while (s->handles)
         handle_free(s->handles);
     if (s->reports) {
@@ -375,6 +463,30 @@ static void kafka_close(struct sink *s)
     free(s);
 }
 
+static size_t conf_number(rd_kafka_conf_t *conf, const char *name)
+{
+    char text[32] = "";
+    size_t size = sizeof text;
+    rd_kafka_conf_get(conf, name, text, &size);
+    return strtoull(text, NULL, 10);
+}
+
+/* Batches stay below what the narrowest topic was found to take: there is one size for all topics. */
+static void sizes_take(struct sink *s, rd_kafka_conf_t *conf)
+{
+    enum { SLACK = 1024 };
+    char codec[16] = "", number[32];
+    size_t size = sizeof codec, batch = limits_batch(s->limits);
+    s->compresses = rd_kafka_conf_get(conf, "compression.codec", codec, &size) == RD_KAFKA_CONF_OK &&
+                    strcmp(codec, "none") != 0;
+    s->most = conf_number(conf, "message.max.bytes");
+    s->most_queue = conf_number(conf, "queue.buffering.max.kbytes") * 1024;
+    if (!batch || batch >= conf_number(conf, "batch.size") + SLACK)
+        return;
+    snprintf(number, sizeof number, "%zu", batch > SLACK ? batch - SLACK : 1);
+    rd_kafka_conf_set(conf, "batch.size", number, NULL, 0);
+}
+
 static bool producer_open(struct sink *s, const struct sink_options *options, struct err *e)
 {
     rd_kafka_conf_t *conf = kafka_settings_producer(options->worker, options->connector, options->name, e);
@@ -385,8 +497,18 @@ static bool producer_open(struct sink *s, const struct sink_options *options, st
     size_t size = sizeof idempotence;
     s->sequenced = rd_kafka_conf_get(conf, "enable.idempotence", idempotence, &size) == RD_KAFKA_CONF_OK &&
                    strcmp(idempotence, "true") == 0;
+    sizes_take(s, conf);
+    const char *id = options->transactional_id;
+    if (id && !kafka_transaction_configure(conf, id, options->worker, e)) {
+        rd_kafka_conf_destroy(conf);
+        return false;
+    }
+    s->sequenced |= id != NULL;
     s->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, e);
-    return s->rk && kafka_client_reach(s->rk, OPEN_TIMEOUT_MS, e);
+    if (!s->rk || !kafka_client_reach(s->rk, OPEN_TIMEOUT_MS, e))
+        return false;
+    s->transaction = id ? kafka_transaction_open(s->rk, id, options->positions_topic, e) : NULL;
+    return !id || s->transaction;
 }
 
 /* The worker may forbid it for all connectors, as in Kafka Connect. */
@@ -404,6 +526,7 @@ static struct sink *kafka_open(const struct sink_options *options, struct err *e
 {
     static const uint64_t ONE = 1; /* what an eventfd wants to be written */
     struct sink *s = xcalloc(1, sizeof *s);
+    s->limits = options->limits;
     if (!(s->topics = topics_open(options, e)) || !producer_open(s, options, e)) {
         kafka_close(s);
         return NULL;
@@ -424,7 +547,10 @@ const struct sink_type kafka_sink = {
     .put = kafka_put,
     .poll = kafka_poll,
     .flush = kafka_flush,
+    .commit = kafka_commit,
     .look = kafka_look,
+    .refusal = kafka_refusal,
+    .room = kafka_room,
     .forget = kafka_forget,
     .close = kafka_close,
 };

@@ -42,6 +42,11 @@ static const struct {
     {RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY,
      "create it, or set topic.creation.default.partitions and topic.creation.default.replication.factor"},
     {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_RETRY, "the topic has fewer partitions"},
+    {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, ERR_CONFIG,
+     "grant Write and Describe on the transactional id (group.id-connector-task)"},
+    {RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT, ERR_CONFIG,
+     "lower producer.override.transaction.timeout.ms, or raise transaction.max.timeout.ms of the broker"},
+    {RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, ERR_CONFIG, ""},
     {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, ERR_RETRY,
      "fewer replicas are in sync than min.insync.replicas asks for"},
 };
@@ -90,7 +95,7 @@ bool kafka_conf_put(rd_kafka_conf_t *conf, const char *name, const char *value, 
 enum { SYSLOG_WARNING = 4 }; /* syslog.h and log.h claim the same names */
 
 /* What these tell comes as an error event or an error code too, and is told from there. */
-static const char *const TOLD_ELSEWHERE[] = {"FAIL", "ERROR", "FATAL", "GETPID", "TERMINATE"};
+static const char *const TOLD_ELSEWHERE[] = {"FAIL", "ERROR", "FATAL", "GETPID", "TERMINATE", "TXNERR"};
 
 static void log_forward(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {

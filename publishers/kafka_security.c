@@ -93,6 +93,22 @@ static bool jaas_parse(const char *text, struct buf *class_name, struct props *o
     return ok;
 }
 
+/* librdkafka puts keytab and principal into a command line and hands that to a shell
+ * (sasl.kerberos.kinit.cmd).
+ */
+static bool shell_safe(const struct login *login, const char *option, const char *value, struct err *e)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._@-+:=,";
+    if (strcmp(login->class_end, ".Krb5LoginModule") != 0 ||
+        (value[0] != '-' && value[strspn(value, plain)] == 0))
+        return true;
+    return err_set(
+        e, ERR_CONFIG,
+        "sasl.jaas.config: %s may hold letters, digits and /._@-+:=, only, for it becomes part of a "
+        "command",
+        option);
+}
+
 static bool login_apply(rd_kafka_conf_t *conf, const struct login *login, const struct props *options,
                         struct err *e)
 {
@@ -101,7 +117,8 @@ static bool login_apply(rd_kafka_conf_t *conf, const struct login *login, const 
         if (!value && login->options[i].needed)
             return err_set(e, ERR_CONFIG, "sasl.jaas.config: %s needs %s", login->class_end + 1,
                            login->options[i].option);
-        if (value && !kafka_conf_put(conf, login->options[i].name, value, e))
+        if (value && (!shell_safe(login, login->options[i].option, value, e) ||
+                      !kafka_conf_put(conf, login->options[i].name, value, e)))
             return false;
     }
     return !login->constant || kafka_conf_put(conf, login->constant, login->constant_value, e);

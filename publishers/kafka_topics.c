@@ -220,12 +220,12 @@ static bool setting_find(rd_kafka_event_t *ev, const char *name, char *value, si
     return false;
 }
 
-bool kafka_topic_setting(rd_kafka_t *rk, const char *topic, const char *name, int timeout_ms, char *value,
-                         size_t size)
+static bool setting_ask(rd_kafka_t *rk, rd_kafka_ResourceType_t type, const char *whose, const char *name,
+                        int timeout_ms, char *value, size_t size)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_AdminOptions_t *options = options_new(rk, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(type, whose);
     rd_kafka_DescribeConfigs(rk, &resource, 1, options, queue);
     rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms + 1000);
     bool found = ev && setting_find(ev, name, value, size);
@@ -235,4 +235,22 @@ bool kafka_topic_setting(rd_kafka_t *rk, const char *topic, const char *name, in
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
     return found;
+}
+
+bool kafka_topic_setting(rd_kafka_t *rk, const char *topic, const char *name, int timeout_ms, char *value,
+                         size_t size)
+{
+    return setting_ask(rk, RD_KAFKA_RESOURCE_TOPIC, topic, name, timeout_ms, value, size);
+}
+
+bool kafka_broker_setting(rd_kafka_t *rk, const char *name, int timeout_ms, char *value, size_t size)
+{
+    char id[16] = "";
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(rk, 0, NULL, &metadata, timeout_ms))
+        return false;
+    if (metadata->broker_cnt)
+        snprintf(id, sizeof id, "%d", metadata->brokers[0].id);
+    rd_kafka_metadata_destroy(metadata);
+    return id[0] && setting_ask(rk, RD_KAFKA_RESOURCE_BROKER, id, name, timeout_ms, value, size);
 }

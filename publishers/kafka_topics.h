@@ -37,5 +37,7 @@ bool kafka_topic_answer(rd_kafka_event_t *ev, const char **topic, struct err *e)
  * right to ask, no answer). */
 bool kafka_topic_setting(rd_kafka_t *rk, const char *topic, const char *name, int timeout_ms, char *value,
                          size_t size);
+/* The same of the first broker that is known. */
+bool kafka_broker_setting(rd_kafka_t *rk, const char *name, int timeout_ms, char *value, size_t size);
 
 #endif

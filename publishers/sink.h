@@ -10,13 +10,15 @@
 #include "histogram.h"
 #include "props.h"
 #include "record.h"
+#include "topic_limits.h"
 
 struct sink;
 
 enum sink_result {
     SINK_OK,
-    SINK_FULL, /* nothing was taken: call poll, then put the same message again */
-    SINK_FAIL, /* *e is set */
+    SINK_FULL,      /* nothing was taken: call poll, then put the same message again */
+    SINK_FAIL,      /* *e is set */
+    SINK_TOO_LARGE, /* *e is set: this message never fits (refusal tells more); others may follow */
 };
 
 struct sink_options {
@@ -26,7 +28,11 @@ struct sink_options {
     const char *name; /* of the connector; client.id is made from it */
     const struct header *context; /* constant headers of every message with `context` set; copied */
     size_t n_context;
-    int wake_fd; /* eventfd to signal when poll has something to do; -1: none */
+    int wake_fd;           /* eventfd to signal when poll has something to do; -1: none */
+    struct limits *limits; /* what topics were found to take, before and from now on; NULL: not remembered */
+    /* Exactly once: messages become visible in Kafka transactions of this id, each with a position in that
+     * topic. NULL: one by one. */
+    const char *transactional_id, *positions_topic;
 };
 
 struct sink_type {
@@ -40,8 +46,19 @@ struct sink_type {
     /* Pushes out what is buffered and waits for its reports, at most timeout_ms. false: not all durable, or
      * poll's error. */
     bool (*flush)(struct sink *s, int timeout_ms, struct err *e);
-    /* How many messages are on their way, and how long they took. NULL: nothing to say. */
-    void (*look)(struct sink *s, uint64_t *in_flight, struct histogram *latency);
+    /* Makes what was put since the last time durable and visible, all of it or nothing, together with this
+     * position; waits for it, at most timeout_ms. SINK_FULL: not yet: call again with the same, or close.
+     * NULL: no such sink. */
+    enum sink_result (*commit)(struct sink *s, struct slice key, struct slice value, int timeout_ms,
+                               struct err *e);
+    /* How many messages are on their way, how many bytes of keys and values, and how long they took. NULL:
+     * nothing to say. */
+    void (*look)(struct sink *s, uint64_t *in_flight, uint64_t *bytes, struct histogram *latency);
+    /* Of the last message that was too large. NULL: none is. */
+    void (*refusal)(const struct sink *s, struct refusal *out);
+    /* Fills in the limit of the topic: a message with a larger value is too large for sure. NULL: no limit.
+     */
+    void (*room)(const struct sink *s, const struct topic *topic, struct refusal *out);
     void (*forget)(struct sink *s, struct topic *topic); /* the topic is about to be freed */
     void (*close)(struct sink *s);                       /* drops what is not delivered */
 };

@@ -27,6 +27,14 @@ enum {
 
 /* ---- listening ---- */
 
+static struct lws_vhost *vhost_of(const struct site *site, const struct lws *listener)
+{
+    size_t i = 0;
+    while (i + 1 < site->n && site->wsi[i] != listener)
+        i++;
+    return site->tls[i] ? site->web->tls_vhost : site->web->vhost;
+}
+
 static int site_accept(struct site *site, struct lws *listener)
 {
     int fd = accept4(lws_get_socket_fd(listener), NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -38,7 +46,7 @@ static int site_accept(struct site *site, struct lws *listener)
     }
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    struct lws *wsi = lws_adopt_socket_vhost(site->web->vhost, fd); /* closes it when it cannot */
+    struct lws *wsi = lws_adopt_socket_vhost(vhost_of(site, listener), fd); /* closes it when it cannot */
     if (wsi)
         lws_set_opaque_user_data(wsi, site);
     return 0;
@@ -137,10 +145,33 @@ static void files_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static bool tls_start(struct web *w, struct lws_context_creation_info info, struct err *e)
+{
+    const char *setting = NULL;
+    for (size_t i = 0; i < w->rest.n + w->page.n; i++) {
+        const struct site *site = i < w->rest.n ? &w->rest : &w->page;
+        if (site->tls[i < w->rest.n ? i : i - w->rest.n])
+            setting = site->setting;
+    }
+    if (!setting)
+        return true;
+    if (!tls_check(&w->tls, setting, e))
+        return false;
+    tls_apply(&w->tls, &info);
+    info.vhost_name = "walwire-tls";
+    w->tls_vhost = lws_create_vhost(w->context, &info);
+    return w->tls_vhost ||
+           err_set(e, ERR_CONFIG,
+                   "ssl.keystore.location=%s: no certificate chain and private key of it were found, "
+                   "or ssl.key.password is wrong",
+                   w->tls.keystore);
+}
+
 static bool context_start(struct web *w, struct err *e)
 {
     struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN_SERVER,
                                              .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                                                        LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
                                                         LWS_SERVER_OPTION_VALIDATE_UTF8,
                                              .gid = -1,
                                              .uid = -1,
@@ -154,6 +185,8 @@ static bool context_start(struct web *w, struct err *e)
     files_limit();
     w->context = lws_create_context(&info);
     w->vhost = w->context ? lws_create_vhost(w->context, &info) : NULL;
+    if (w->vhost && !tls_start(w, info, e))
+        return false;
     if (!w->vhost || !site_adopt(&w->rest) || !site_adopt(&w->page))
         return err_set(e, ERR_FATAL, "the web server cannot be set up: libwebsockets refused");
     return true;
@@ -225,6 +258,8 @@ static void web_free(struct web *w)
     site_close(&w->page);
     buf_free(&w->frame);
     free(w->allowed_origins);
+    free(w->allowed_hosts);
+    users_free(w->users);
     free(w->web_dir);
     free(w);
 }
@@ -235,8 +270,11 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
         return false;
     if (w->page.n && access(w->web_dir, R_OK | X_OK) != 0)
         return err_set(e, ERR_CONFIG, "the live page's directory %s cannot be read", w->web_dir);
+    if (o->users_file && !(w->users = users_read(o->users_file, e)))
+        return false;
     if (!context_start(w, e))
         return false;
+    web_warn(w);
     if (w->hub)
         hub_set_wake(w->hub, on_wake, w);
     if (!pool_start(w, e))
@@ -255,6 +293,8 @@ struct web *web_start(const struct web_options *options, struct err *e)
     w->handler = options->handler;
     w->handler_ctx = options->handler_ctx;
     w->allowed_origins = xstrdup(options->allowed_origins ? options->allowed_origins : "");
+    w->allowed_hosts = xstrdup(options->allowed_hosts ? options->allowed_hosts : "");
+    w->tls = options->tls;
     w->web_dir = xstrdup(options->web_dir ? options->web_dir : "web");
     w->rest = (struct site){.web = w, .setting = "listeners"};
     w->page = (struct site){.web = w, .setting = "websocket.listeners"};

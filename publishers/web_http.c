@@ -105,6 +105,9 @@ void http_end(struct conn *c)
     buf_free(&c->content_type);
     buf_free(&c->host);
     buf_free(&c->accept);
+    if (c->authorization.len)
+        explicit_bzero(c->authorization.ptr, c->authorization.len);
+    buf_free(&c->authorization);
     buf_free(&c->body);
     buf_free(&c->reply);
     if (c->asked)
@@ -178,11 +181,13 @@ static bool ask(struct web *w, struct lws *wsi, struct conn *c)
     *job = (struct job){.conn = c,
                         .wsi = wsi,
                         .method = c->method,
+                        .secure = lws_is_ssl(wsi),
                         .path = moved(&c->path),
                         .query = moved(&c->query),
                         .content_type = moved(&c->content_type),
                         .host = moved(&c->host),
                         .accept = moved(&c->accept),
+                        .authorization = moved(&c->authorization),
                         .body = moved(&c->body),
                         .reply = {.status = 200, .content_type = "application/json"}};
     c->asked = job;
@@ -250,13 +255,16 @@ static bool foreign(const struct web *w, struct lws *wsi, const struct conn *c)
     return refused;
 }
 
-static size_t content_length(struct lws *wsi)
+/* false: not one plain number. What reads such a header in another way than who passed the request on sees
+ * other requests than they did. */
+static bool content_length(struct lws *wsi, size_t *out)
 {
     struct buf text = BUF_EMPTY;
-    unsigned long long n =
-        header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, &text) ? strtoull(text.ptr, NULL, 10) : 0;
+    bool there = header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, &text);
+    bool plain = !there || strspn(text.ptr, "0123456789") == text.len;
+    *out = there ? text.len > 18 ? SIZE_MAX : (size_t)strtoull(text.ptr, NULL, 10) : 0;
     buf_free(&text);
-    return n > SIZE_MAX ? SIZE_MAX : (size_t)n;
+    return plain && lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, 1) == 0;
 }
 
 /* What was refused before its body was read: the rest of the connection cannot be understood. */
@@ -281,11 +289,17 @@ int http_begin(struct site *site, struct lws *wsi, struct conn *c)
     header_copy(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, &c->content_type);
     header_copy(wsi, WSI_TOKEN_HOST, &c->host);
     header_copy(wsi, WSI_TOKEN_HTTP_ACCEPT, &c->accept);
-    c->expected = content_length(wsi);
+    header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, &c->authorization);
+    bool encoded = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
+    if (!content_length(wsi, &c->expected) || (encoded && c->expected))
+        return refuse_and_close(site, wsi, c, 400, "the length of the body is not clear");
     if (c->expected > BODY_MAX)
         return refuse_and_close(site, wsi, c, 413, "the body is larger than 1 MiB");
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+    if (encoded)
         return refuse_and_close(site, wsi, c, 411, "a body needs a Content-Length");
+    if (!(site == &site->web->rest && site->web->users) && !host_allowed(site->web, wsi, c->host.ptr))
+        return refuse_and_close(site, wsi, c, 403,
+                                "this server is not known by that name: set walwire.allowed.hosts");
     if (!known)
         return answer(site, wsi, c, 405, "HTTP 405 Method Not Allowed");
     if (foreign(site->web, wsi, c))

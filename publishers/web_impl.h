@@ -26,6 +26,7 @@ struct site {
     struct lws *wsi[LISTENERS_MAX];
     size_t n;
     int ports[LISTENERS_MAX];
+    bool tls[LISTENERS_MAX], open[LISTENERS_MAX]; /* https; reached by other machines */
 };
 
 struct conn;
@@ -37,7 +38,8 @@ struct job {
     struct conn *conn; /* NULL: the connection has gone meanwhile */
     struct lws *wsi;
     const char *method;
-    struct buf path, query, content_type, host, accept, body;
+    bool secure;
+    struct buf path, query, content_type, host, accept, authorization, body;
     struct http_reply reply;
 };
 
@@ -54,11 +56,13 @@ struct web {
     struct hub *hub;
     void (*handler)(void *ctx, const struct http_request *request, struct http_reply *reply);
     void *handler_ctx;
-    char *allowed_origins, *web_dir;
+    char *allowed_origins, *allowed_hosts, *web_dir;
+    struct users *users; /* NULL: no login */
+    struct web_tls tls;  /* while the server is set up only */
     struct site rest, page;
     struct pool pool;
     struct lws_context *context;
-    struct lws_vhost *vhost;
+    struct lws_vhost *vhost, *tls_vhost;
     lws_sorted_usec_list_t tick;
     pthread_t thread;
     bool stopping; /* atomic: another thread says so */
@@ -73,7 +77,7 @@ struct conn {
     /* HTTP: the request while its body comes, the reply while it goes */
     bool replied;
     const char *method;
-    struct buf path, query, content_type, host, accept, body;
+    struct buf path, query, content_type, host, accept, authorization, body;
     size_t expected;              /* bytes of the body */
     struct job *asked, *answered; /* at most one of the two: in the pool, or back from it and to be sent */
     struct buf reply;
@@ -88,6 +92,20 @@ struct conn {
 /* Binds every address of a list "http://host:port,..." ("" or NULL: none). ERR_CONFIG names the setting. */
 bool site_listen(struct site *site, const char *listeners, struct err *e);
 void site_close(struct site *site); /* those that were not adopted */
+
+/* web_auth.c */
+struct users;
+struct users *users_read(const char *path, struct err *e); /* NULL and ERR_CONFIG: unreadable, a weak hash */
+void users_free(struct users *u);
+/* True when the Authorization header is one of the users' ("": none). May take a tenth of a second. u NULL:
+ * anybody's. Any thread. */
+bool users_allow(struct users *u, const char *authorization);
+/* True when the Host header may come over this connection. */
+bool host_allowed(const struct web *w, struct lws *wsi, const char *host);
+bool address_is_loopback(const struct sockaddr_storage *at);
+void web_warn(const struct web *w); /* what is open to other machines */
+bool tls_check(const struct web_tls *tls, const char *setting, struct err *e);
+void tls_apply(const struct web_tls *tls, struct lws_context_creation_info *info);
 
 /* web_http.c: return what the callback shall */
 int http_begin(struct site *site, struct lws *wsi, struct conn *c);

@@ -16,11 +16,13 @@ struct address {
     char port[8];
 };
 
-/* Cuts "http://host:port", "host:port", "[v6]:port" or ":port" in two. */
+/* Cuts "http://host:port", "https://host:port", "host:port", "[v6]:port" or ":port" in two. */
 static bool address_parse(struct slice text, struct address *out)
 {
     if (slice_starts(text, "http://"))
         text = slice_cut(text, 7, text.len);
+    else if (slice_starts(text, "https://"))
+        text = slice_cut(text, 8, text.len);
     if (text.len && text.ptr[text.len - 1] == '/')
         text.len--;
     const char *colon = memrchr(text.ptr, ':', text.len);
@@ -54,12 +56,13 @@ static bool bind_failed(const struct site *site, const struct address *a, int er
                    strerror(error));
 }
 
-static int port_of(int fd)
+static int port_of(int fd, bool *open)
 {
     struct sockaddr_storage at;
     socklen_t size = sizeof(at);
     if (getsockname(fd, (struct sockaddr *)&at, &size) != 0)
         return 0;
+    *open = !address_is_loopback(&at);
     return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
                                           : ((struct sockaddr_in *)&at)->sin_port);
 }
@@ -97,7 +100,7 @@ static bool listen_at(struct site *site, const struct address *a, struct err *e)
     freeaddrinfo(found);
     if (fd < 0)
         return bind_failed(site, a, error, e);
-    site->ports[site->n] = port_of(fd);
+    site->ports[site->n] = port_of(fd, &site->open[site->n]);
     site->fds[site->n++] = fd;
     return true;
 }
@@ -122,15 +125,13 @@ bool site_listen(struct site *site, const char *listeners, struct err *e)
         struct address a;
         if (one.len == 0)
             continue;
-        if (slice_starts(one, "https://"))
-            return err_set(e, ERR_CONFIG,
-                           "%s: https is not supported, put a proxy in front and use http://host:port",
-                           site->setting);
         if (!address_parse(one, &a))
-            return err_set(e, ERR_CONFIG, "%s: \"" SLICE_FMT "\" is not of the form http://host:port",
+            return err_set(e, ERR_CONFIG,
+                           "%s: \"" SLICE_FMT "\" is not of the form http://host:port or https://host:port",
                            site->setting, SLICE_ARG(one));
         if (site->n == LISTENERS_MAX)
             return err_set(e, ERR_CONFIG, "%s: more than %d addresses", site->setting, LISTENERS_MAX);
+        site->tls[site->n] = slice_starts(one, "https://");
         if (!listen_at(site, &a, e))
             return false;
     }

@@ -16,6 +16,7 @@ void job_free(struct job *job)
     buf_free(&job->content_type);
     buf_free(&job->host);
     buf_free(&job->accept);
+    buf_free(&job->authorization);
     buf_free(&job->body);
     buf_free(&job->reply.body);
     buf_free(&job->reply.headers);
@@ -35,16 +36,32 @@ static const char *text_of(const struct buf *b)
     return b->ptr ? b->ptr : "";
 }
 
+/* Here and not on the web thread, for the sake of the time that hashing takes. */
+static bool job_allowed(struct web *w, struct job *job)
+{
+    bool allowed = users_allow(w->users, text_of(&job->authorization));
+    if (job->authorization.len)
+        explicit_bzero(job->authorization.ptr, job->authorization.len);
+    if (allowed)
+        return true;
+    job->reply.status = 401;
+    http_reply_header(&job->reply, "www-authenticate", "Basic realm=\"walwire\"");
+    BUF_LIT(&job->reply.body, "{\"error_code\":401,\"message\":\"User cannot access the resource.\"}");
+    return false;
+}
+
 static void job_run(struct web *w, struct job *job)
 {
     struct http_request request = {.method = job->method,
+                                   .secure = job->secure,
                                    .path = text_of(&job->path),
                                    .query = text_of(&job->query),
                                    .content_type = text_of(&job->content_type),
                                    .host = text_of(&job->host),
                                    .body = buf_view(&job->body),
                                    .accept = text_of(&job->accept)};
-    w->handler(w->handler_ctx, &request, &job->reply);
+    if (job_allowed(w, job))
+        w->handler(w->handler_ctx, &request, &job->reply);
 }
 
 static struct job *job_take(struct pool *p)

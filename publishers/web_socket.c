@@ -62,6 +62,7 @@ int socket_confirm(struct site *site, struct lws *wsi)
     header_copy(wsi, WSI_TOKEN_HOST, &host);
     bool allowed = !header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) ||
                    origin_allowed(w->allowed_origins, origin.ptr, host.ptr);
+    allowed = allowed && host_allowed(w, wsi, host.ptr);
     buf_free(&path);
     buf_free(&origin);
     buf_free(&host);

@@ -291,13 +291,29 @@ START_TEST(a_connector_may_begin_stopped)
 }
 END_TEST
 
+/* The server resolves dots and takes %2F for a slash. */
+START_TEST(names_that_no_path_can_hold)
+{
+    start();
+    static const char *const names[] = {"a/b", "../../up", ".", ".."};
+    for (int i = 0; i < 4; i++) {
+        char *body = xasprintf("{\"name\":\"%s\",\"config\":{" GOOD "}}", names[i]);
+        ask("POST", "/connectors", body);
+        ck_assert_int_eq(reply.status, 400);
+        free(body);
+    }
+    expect("GET", "/connectors", "", 200, "[]");
+    worker_free(worker);
+}
+END_TEST
+
 START_TEST(names_with_other_characters)
 {
     start();
-    ask("POST", "/connectors", "{\"name\":\"a b/c\",\"config\":{" GOOD "}}");
+    ask("POST", "/connectors", "{\"name\":\"a b?c\",\"config\":{" GOOD "}}");
     ck_assert_int_eq(reply.status, 201);
-    ck_assert(sent_header("/connectors/a%20b%2Fc"));
-    ask("GET", "/connectors/a%20b%2Fc/status", "");
+    ck_assert(sent_header("/connectors/a%20b%3Fc"));
+    ask("GET", "/connectors/a%20b%3Fc/status", "");
     ck_assert_int_eq(reply.status, 200);
     worker_free(worker);
 }
@@ -447,8 +463,8 @@ SUITE_MAIN("api", the_life_of_a_connector, restarting, a_failure_is_seen_in_the_
            what_is_not_there_is_404_in_connects_words, bad_requests,
            a_form_on_a_web_page_cannot_create_connectors,
            configurations_are_put_and_patched_and_secrets_survive_both, a_connector_may_begin_stopped,
-           names_with_other_characters, validation_names_each_option_with_its_errors,
-           metrics_are_prometheus_text, methods_are_told_and_other_types_are_not_acceptable,
-           active_topics_are_told_and_forgotten, logger_levels_are_set_by_name,
-           what_placeholders_stand_for_is_not_told, a_starting_server_says_so,
+           names_with_other_characters, names_that_no_path_can_hold,
+           validation_names_each_option_with_its_errors, metrics_are_prometheus_text,
+           methods_are_told_and_other_types_are_not_acceptable, active_topics_are_told_and_forgotten,
+           logger_levels_are_set_by_name, what_placeholders_stand_for_is_not_told, a_starting_server_says_so,
            the_server_tells_whose_interface_it_speaks)

@@ -159,7 +159,6 @@ static const char *const refused[][2] = {
     {"key.converter", "io.confluent.connect.avro.AvroConverter"},
     {"value.converter", "org.apache.kafka.connect.storage.StringConverter"},
     {"header.converter", "org.apache.kafka.connect.json.JsonConverter"},
-    {"exactly.once.support", "required"},
     {"unavailable.value.placeholder", "hex:zz"},
 };
 

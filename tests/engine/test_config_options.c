@@ -97,6 +97,15 @@ static const char *const errors[][3] = {
      "Invalid value x for configuration transaction.boundary: String must be one of (case insensitive): "
      "INTERVAL, POLL, "
      "CONNECTOR"},
+    {"exactly.once.support", "required", "This worker does not have exactly-once source support enabled."},
+    {"exactly.once.support", "always",
+     "Invalid value always for configuration exactly.once.support: String must be one of (case insensitive): "
+     "REQUIRED, REQUESTED"},
+    {"transaction.boundary", "Connector",
+     "The connector does not support connector-defined transaction boundaries with the given configuration. "
+     "Please reconfigure it to use a different transaction boundary definition."},
+    {"transaction.boundary.interval.ms", "-1",
+     "Invalid value -1 for configuration transaction.boundary.interval.ms: Value must be at least 0"},
     {"connection.validation.timeout.ms", "0",
      "The 'connection.validation.timeout.ms' value is invalid: A positive, non-zero long value is expected"},
 };
@@ -143,6 +152,9 @@ START_TEST(topics_that_cannot_be_named_are_refused)
     BAD("has invalid format", "topic.transaction", "a b");
     BAD("has invalid format", "topic.heartbeat.name", "a b");
     BAD("topic.key.field.replacement must be non-empty", "topic.key.field.regex", "a");
+    BAD("topic.key.field.replacement must be non-empty", "topic.key.field.regex", "a", /* and not a crash */
+        "topic.naming.strategy", "io.debezium.schema.SchemaRegexTopicNamingStrategy", "topic.regex", "a",
+        "topic.replacement", "b");
 }
 END_TEST
 
@@ -160,8 +172,27 @@ START_TEST(stream_options_that_nobody_could_read_are_refused)
 {
     config_free(GOOD("slot.stream.params", "origin=none;messages=false;proto_version=1;streaming=off;abc"));
     BAD("proto_version=1 only", "slot.stream.params", "origin=none;proto_version=2");
-    BAD("binary=false only", "slot.stream.params", "binary=true");
+    config_free(GOOD("slot.stream.params", "binary=true"));
     BAD("set publication.name", "slot.stream.params", "publication_names=x");
+}
+END_TEST
+
+START_TEST(what_becomes_of_records_that_are_too_large)
+{
+    struct config *c = GOOD("name", "c");
+    ck_assert(c->too_large == TOO_LARGE_FAIL && !c->dead_letter_topic && c->memory_max_mb == 0);
+    config_free(c);
+    c = GOOD("walwire.record.too.large", "dead.letter", "walwire.dead.letter.topic", "lost",
+             "walwire.memory.max.mb", "64");
+    ck_assert(c->too_large == TOO_LARGE_DEAD_LETTER && c->memory_max_mb == 64);
+    ck_assert_str_eq(c->dead_letter_topic, "lost");
+    config_free(c);
+    c = GOOD("walwire.record.too.large", "SKIP");
+    ck_assert_int_eq(c->too_large, TOO_LARGE_SKIP);
+    config_free(c);
+    BAD("Value must be one of", "walwire.record.too.large", "drop");
+    BAD("at least 64", "walwire.memory.max.mb", "63");
+    BAD("walwire.memory.max.mb", "walwire.memory.max.mb", "-1");
 }
 END_TEST
 
@@ -280,6 +311,7 @@ int main(void)
     tcase_add_test(t, topics_that_cannot_be_named_are_refused);
     tcase_add_test(t, topic_groups_are_checked_before_the_start);
     tcase_add_test(t, stream_options_that_nobody_could_read_are_refused);
+    tcase_add_test(t, what_becomes_of_records_that_are_too_large);
     tcase_add_test(t, who_acknowledges_positions);
     tcase_add_test(t, what_a_mismatch_of_positions_leads_to);
     tcase_add_test(t, builtin_tables_are_left_out_unless_wanted);

@@ -23,7 +23,7 @@ static const struct offset STREAMING = {.lsn = 356978792,
 static struct props *worker;
 static struct offsets *store;
 static struct err e;
-static char directory[] = "/tmp/test-offsets-XXXXXX", path[64];
+static char directory[] = "/tmp/test-offsets-XXXXXX", path[64], previous[80];
 
 static void setup(void)
 {
@@ -33,6 +33,7 @@ static void setup(void)
     snprintf(directory, sizeof directory, "/tmp/test-offsets-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/offsets.json", directory);
+    snprintf(previous, sizeof previous, "%s.previous", path);
 }
 
 static void teardown(void)
@@ -40,6 +41,7 @@ static void teardown(void)
     offsets_close(store);
     props_free(worker);
     unlink(path);
+    unlink(previous);
     rmdir(directory);
 }
 
@@ -87,6 +89,8 @@ static void expect_same(const struct offset *a, const struct offset *b)
     ck_assert_int_eq(a->snapshot_completed, b->snapshot_completed);
     ck_assert_int_eq(a->last_snapshot_record, b->last_snapshot_record);
     ck_assert_uint_eq(a->reached, b->reached);
+    ck_assert_str_eq(a->system, b->system);
+    ck_assert_uint_eq(a->timeline, b->timeline);
 }
 
 /* ---- words ---- */
@@ -114,6 +118,8 @@ START_TEST(positions_have_debezium_members)
                 "{\"lsn\":54792624,\"txId\":857,\"ts_usec\":1795252888520824,\"snapshot\":\"INITIAL\","
                 "\"snapshot_completed\":false,\"last_snapshot_record\":true}");
     expect_json(&(struct offset){.lsn = 1, .tx_id = -1}, "{\"lsn\":1}");
+    expect_json(&(struct offset){.lsn = 1, .tx_id = 7, .counted = true},
+                "{\"lsn\":1,\"txId\":7,\"walwire_events\":0}");
 }
 END_TEST
 
@@ -175,6 +181,8 @@ static const char *const BROKEN[] = {
     "{\"lsn\":1.5}",
     "{\"txId\":true}",
     "{\"messageType\":\"A_TYPE_THAT_NOBODY_KNOWS\"}",
+    "{\"walwire_timeline\":4294967296}",
+    "{\"walwire_system\":\"a text of more than 23 bytes\"}",
 };
 
 /* A position that is not understood is an error, never position zero. */
@@ -187,6 +195,19 @@ START_TEST(broken_positions_are_errors)
 END_TEST
 
 /* ---- file ---- */
+
+/* Which server a position is of: the same number means another place in another one. */
+START_TEST(the_server_comes_back)
+{
+    struct offset here = STREAMING;
+    snprintf(here.system, sizeof here.system, "7300000000000000001");
+    here.timeline = 4294967295;
+    store_open_file();
+    save("shop", "shop", &here);
+    struct offset back = load("shop", "shop");
+    expect_same(&back, &here);
+}
+END_TEST
 
 /* How far an idle slot was acknowledged: a start that forgot it would find the slot ahead of its position. */
 START_TEST(idle_position_comes_back)
@@ -342,7 +363,7 @@ static void teardown_kafka(void)
     rd_kafka_destroy(host);
 }
 
-START_TEST(topic_keeps_the_newest)
+static void topic_keeps_the_newest_body(void)
 {
     store_open();
     ck_assert(!load("a", "shop").present);
@@ -356,6 +377,53 @@ START_TEST(topic_keeps_the_newest)
     ck_assert(offsets_delete(store, "a", "shop", &e));
     ck_assert(!load("a", "shop").present);
     ck_assert_uint_eq(load("b", "shop").lsn, 5);
+}
+
+START_TEST(topic_keeps_the_newest)
+{
+    topic_keeps_the_newest_body();
+}
+END_TEST
+
+static void expect_entries(void *ctx, struct slice partition, struct slice value)
+{
+    ++*(int *)ctx;
+}
+
+/* A connector that is given a topic of its own goes on where the worker's says, writes to its own only, and
+ * what is deleted comes back from neither. */
+START_TEST(own_topic_comes_before_the_workers)
+{
+    ck_assert_ptr_null(offsets_own(worker, "connect-offsets"));
+    ck_assert_ptr_null(offsets_own(worker, NULL));
+    rd_kafka_mock_topic_create(cluster, "own", 3, 1);
+    store_open();
+    struct offset older = STREAMING;
+    older.lsn = 5;
+    save("a", "shop", &older);
+    struct offsets *workers = store, *own = store = offsets_open_own(worker, offsets_own(worker, "own"), &e);
+    ck_assert_uint_eq(load("a", "shop").lsn, 5);
+    save("a", "shop", &STREAMING);
+    struct offset got = load("a", "shop");
+    expect_same(&got, &STREAMING);
+    int n = 0;
+    ck_assert(offsets_list(own, "a", expect_entries, &n, &e));
+    ck_assert_int_eq(n, 1);
+    store = workers;
+    ck_assert_uint_eq(load("a", "shop").lsn, 5);
+    ck_assert(offsets_delete(own, "a", "shop", &e));
+    ck_assert(!load("a", "shop").present);
+    store = own;
+    ck_assert(!load("a", "shop").present);
+    offsets_close(workers);
+}
+END_TEST
+
+/* Where positions are written in Kafka transactions the end of the topic is asked for first. */
+START_TEST(committed_positions_are_read)
+{
+    props_set(worker, "exactly.once.source.support", "enabled");
+    topic_keeps_the_newest_body();
 }
 END_TEST
 
@@ -429,6 +497,7 @@ static TCase *cases_file(void)
     tcase_add_loop_test(tcase, debezium_positions_are_read, 0, sizeof WRITTEN / sizeof *WRITTEN);
     tcase_add_loop_test(tcase, broken_positions_are_errors, 0, sizeof BROKEN / sizeof *BROKEN);
     tcase_add_test(tcase, idle_position_comes_back);
+    tcase_add_test(tcase, the_server_comes_back);
     tcase_add_test(tcase, file_keeps_each_connector);
     tcase_add_test(tcase, file_has_connect_keys);
     tcase_add_test(tcase, file_is_private);
@@ -446,6 +515,8 @@ static TCase *cases_kafka(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, setup_kafka, teardown_kafka);
     tcase_add_test(tcase, topic_keeps_the_newest);
+    tcase_add_test(tcase, own_topic_comes_before_the_workers);
+    tcase_add_test(tcase, committed_positions_are_read);
     tcase_add_test(tcase, topic_has_connect_key_and_place);
     tcase_add_test(tcase, refused_save_is_an_error);
     tcase_add_test(tcase, kafka_down_is_a_matter_of_trying_again);

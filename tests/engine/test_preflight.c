@@ -87,6 +87,18 @@ START_TEST(the_worker_is_checked_though_the_server_is_away)
 }
 END_TEST
 
+START_TEST(servers_with_a_known_loss_are_told)
+{
+    ck_assert_int_eq(preflight_fixed_in(150012), 150013);
+    ck_assert_int_eq(preflight_fixed_in(150013), 0);
+    ck_assert_int_eq(preflight_fixed_in(140000), 140018);
+    ck_assert_int_eq(preflight_fixed_in(160008), 160009);
+    ck_assert_int_eq(preflight_fixed_in(170004), 170005);
+    ck_assert_int_eq(preflight_fixed_in(170011), 0);
+    ck_assert_int_eq(preflight_fixed_in(180000), 0);
+}
+END_TEST
+
 static int command(char *target, char *option)
 {
     char name[] = "check";
@@ -110,4 +122,5 @@ END_TEST
 
 SUITE_MAIN("preflight", every_error_of_the_configuration_is_a_line,
            a_server_that_refuses_is_told_with_what_to_look_at,
-           the_worker_is_checked_though_the_server_is_away, a_wrong_command_is_told_apart_from_a_failed_check)
+           the_worker_is_checked_though_the_server_is_away, servers_with_a_known_loss_are_told,
+           a_wrong_command_is_told_apart_from_a_failed_check)

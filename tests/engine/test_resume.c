@@ -205,7 +205,7 @@ START_TEST(a_halt_is_between_records)
     ck_assert_int_eq(halt_at((lsn_t[]){100, 100, 200, 200, 200, 300, 0}, 10, &h), 5);
     ck_assert_uint_eq(h.lsn, 200);
     ck_assert_uint_eq(h.events, 3);
-    ck_assert_str_eq(halt_message_type(&h), "INSERT");
+    ck_assert_str_eq(resume_message_type(h.op), "INSERT");
     ck_assert_int_eq(halt_at((lsn_t[]){100, 100, 100, 0}, 10, &h), -1);
 }
 END_TEST
@@ -238,7 +238,75 @@ START_TEST(a_halt_is_gone_on_from)
 }
 END_TEST
 
+/* What came with walwire_events is counted without BEGIN: of the rows of the first record so many are done,
+ * not one fewer, and of TRUNCATE the whole. */
+START_TEST(an_exact_position_repeats_nothing)
+{
+    play("{\"lsn_proc\":100,\"messageType\":\"INSERT\",\"lsn_commit\":50,\"lsn\":100,\"lsn_events_"
+         "processed\":2,"
+         "\"txId\":7,\"walwire_events\":2}",
+         (struct step[]){{OP_BEGIN, 7, 100, true},
+                         {OP_INSERT, 7, 100, true},
+                         {OP_INSERT, 7, 100, true},
+                         {OP_INSERT, 7, 100, false},
+                         {OP_UPDATE, 7, 200, false},
+                         {OP_COMMIT, 7, 400, false},
+                         {OP_BEGIN, 8, 400, false},
+                         {OP_INSERT, 8, 400, false},
+                         {OP_NONE}});
+    play("{\"lsn\":200,\"messageType\":\"MESSAGE\",\"lsn_commit\":50,\"txId\":7,\"walwire_events\":1}",
+         (struct step[]){{OP_MESSAGE, 0, 40, true},
+                         {OP_BEGIN, 7, 100, true},
+                         {OP_TRUNCATE, 7, 100, true},
+                         {OP_MESSAGE, 7, 200, true},
+                         {OP_MESSAGE, 7, 300, false},
+                         {OP_COMMIT, 7, 400, false},
+                         {OP_NONE}});
+}
+END_TEST
+
+/* Only BEGIN's own record is out: no row is done. */
+START_TEST(an_exact_position_of_begin)
+{
+    play("{\"lsn\":100,\"messageType\":\"BEGIN\",\"lsn_commit\":50,\"txId\":7,\"walwire_events\":0}",
+         (struct step[]){{OP_BEGIN, 7, 100, true},
+                         {OP_INSERT, 7, 100, false},
+                         {OP_INSERT, 7, 200, false},
+                         {OP_COMMIT, 7, 400, false},
+                         {OP_NONE}});
+}
+END_TEST
+
+/* At every place of a transaction: a start from the position noted there does what is missing and nothing
+ * else. */
+START_TEST(a_place_is_gone_on_from)
+{
+    static const struct step rows[] = {{OP_BEGIN, 7, 100},  {OP_INSERT, 7, 100},   {OP_INSERT, 7, 100},
+                                       {OP_UPDATE, 7, 200}, {OP_TRUNCATE, 7, 300}, {OP_MESSAGE, 7, 350},
+                                       {OP_INSERT, 7, 400}, {OP_INSERT, 7, 400},   {OP_INSERT, 7, 400}};
+    enum { N = sizeof rows / sizeof *rows };
+    const struct transaction tx = {.xid = 7};
+    for (int left = 0; left < N; left++) {
+        struct place place = {.lsn = 999, .events = 9}; /* of the transaction before */
+        struct resume r;
+        for (int i = 0; i <= left; i++)
+            place_note(&place, &(struct change){.op = rows[i].op, .lsn = rows[i].lsn, .tx = &tx});
+        const struct offset o = {.present = true,
+                                 .tx_id = 7,
+                                 .lsn = place.lsn ? place.lsn : 100,
+                                 .counted = true,
+                                 .events = (int64_t)place.events};
+        resume_init(&r, &o);
+        for (int i = 0; i < N; i++) {
+            const struct change c = {.op = rows[i].op, .lsn = rows[i].lsn, .tx = &tx, .transactional = true};
+            ck_assert_msg(resume_done(&r, &c) == (i <= left), "left behind %d: message %d", left, i);
+        }
+    }
+}
+END_TEST
+
 SUITE_MAIN("resume", a_row_of_a_finished_transaction, a_row_in_the_middle, rows_of_one_record,
            rows_of_the_first_record, a_position_without_a_count, a_begin, another_transaction, messages,
            nothing_is_done, a_halt_is_between_records, a_halt_is_not_behind_the_first_record,
-           a_halt_is_gone_on_from)
+           a_halt_is_gone_on_from, an_exact_position_repeats_nothing, an_exact_position_of_begin,
+           a_place_is_gone_on_from)

@@ -102,10 +102,11 @@ class Kafka:
         return {t["topic"]: len(t["partitions"]) for t in json.loads(done.stdout)["topics"] if not t["topic"].startswith("__")
                 or t["topic"].startswith("__debezium")}
 
-    def ends(self, topic):
-        """The end offset of each partition."""
+    def ends(self, topic, committed=True):
+        """The end offset of each partition; without `committed` behind what is in open transactions."""
         parts = self.topics().get(topic, 0)
-        done = self._kcat("-Q", *(arg for p in range(parts) for arg in ("-t", f"{topic}:{p}:-1")))
+        level = "read_committed" if committed else "read_uncommitted"
+        done = self._kcat("-X", f"isolation.level={level}", "-Q", *(arg for p in range(parts) for arg in ("-t", f"{topic}:{p}:-1")))
         if done.returncode:
             raise RuntimeError(f"kcat: {done.stderr.decode(errors='replace').strip()}")
         return {int(p): int(end) for p, end in re.findall(rb"\[(\d+)\] offset (\d+)", done.stdout)}
@@ -127,7 +128,7 @@ class Kafka:
         pairs), partition, offset, ts. A topic that does not exist holds nothing. It ends under a steady writer too."""
         if topic not in self.topics():
             return []
-        return sorted(self._read(topic, committed, self.ends(topic)), key=lambda m: (m["partition"], m["offset"]))
+        return sorted(self._read(topic, committed, self.ends(topic, committed)), key=lambda m: (m["partition"], m["offset"]))
 
     def _read(self, topic, committed, ends):
         level = "read_committed" if committed else "read_uncommitted"

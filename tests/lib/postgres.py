@@ -24,10 +24,11 @@ def server_programs():
 
 class Postgres:
     """The superuser is `postgres`, without a password from loopback. `hba` are lines for pg_hba.conf before that rule."""
-    host, user = "127.0.0.1", "postgres"
+    host, user, initdb = "127.0.0.1", "postgres", ()  # further arguments of initdb
+    env = None  # of the server's own, more variables
 
-    def __init__(self, conf=None, hba=(), programs=None, name="pg"):
-        self.bin = programs or server_programs()
+    def __init__(self, conf=None, hba=(), programs=None, name="pg", env=None):
+        self.bin, self.env = programs or server_programs(), env
         self.dir = temp_dir(name)
         self.data, self.log = os.path.join(self.dir, "data"), os.path.join(self.dir, "log")
         self.port = free_port()
@@ -45,6 +46,37 @@ class Postgres:
         at_exit(self.stop)
         self.start()
 
+    def standby(self, conf=None, name="standby"):
+        """A physical standby of this server, streaming from it through a slot of its own. The server is stopped for a moment: its
+        files are copied, for the packages of older and newer servers bring no pg_basebackup."""
+        self.stop()
+        other = Postgres.__new__(Postgres)
+        other.bin, other.env, other.account, other.port, other.process = self.bin, self.env, self.account, free_port(), None
+        other.dir = temp_dir(name)
+        other.data, other.log = os.path.join(other.dir, "data"), os.path.join(other.dir, "log")
+        shutil.copytree(self.data, other.data, ignore=shutil.ignore_patterns("postmaster.*"))
+        shutil.rmtree(os.path.join(other.data, "pg_replslot"))
+        os.mkdir(os.path.join(other.data, "pg_replslot"), 0o700)
+        settings = {"port": other.port, "unix_socket_directories": other.dir, "hot_standby_feedback": "on",
+                    "wal_receiver_status_interval": "1", "primary_slot_name": f"{name}_slot",
+                    "primary_conninfo": self.conninfo(application_name=name), **(conf or {})}
+        with open(os.path.join(other.data, "postgresql.conf"), "a") as f:
+            f.writelines(f"{k} = '{v}'\n" for k, v in settings.items())
+        open(os.path.join(other.data, "standby.signal"), "w").close()
+        if other.account:
+            for place, _, files in os.walk(other.dir):
+                for path in (place, *(os.path.join(place, f) for f in files)):
+                    shutil.chown(path, other.account, other.account)
+        self.start()
+        self.psql(f"select pg_create_physical_replication_slot('{name}_slot', true)")
+        at_exit(other.stop)
+        other.start()
+        return other
+
+    def promote(self):
+        """A standby becomes a primary."""
+        self.psql("select pg_promote()")
+
     @classmethod
     def at(cls, port):
         """A server that runs already and is not ours to stop."""
@@ -60,7 +92,7 @@ class Postgres:
         return os.path.join(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1], name)
 
     def _initdb(self):
-        argv = [os.path.join(self.bin, "initdb"), "-D", self.data, "-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        argv = [os.path.join(self.bin, "initdb"), "-D", self.data, "-A", "trust", "-U", self.user, "-E", "UTF8", "--locale=C.UTF-8", "-N", *self.initdb]
         as_user = {"user": self.account, "group": self.account, "extra_groups": []} if self.account else {}
         done = subprocess.run(argv, capture_output=True, text=True, cwd=self.dir, **as_user)
         if done.returncode:
@@ -68,13 +100,14 @@ class Postgres:
 
     def start(self, timeout=60):
         argv = [os.path.join(self.bin, "postgres"), "-D", self.data]
-        self.process = Process(argv, self.log, user=self.account, soft=signal.SIGINT, cwd=self.dir)
+        self.process = Process(argv, self.log, user=self.account, soft=signal.SIGINT, cwd=self.dir, env=self.env)
         wait_until(self._ready, timeout, "PostgreSQL to start", every=0.1)
 
     def _ready(self):
         if not self.process.running():
             raise SystemExit(f"PostgreSQL did not start:\n{self.process.tail()}")
-        return self.psql("select not pg_is_in_recovery()") == "t"
+        recovers = self.psql("select pg_is_in_recovery()") == "t"
+        return recovers == os.path.exists(os.path.join(self.data, "standby.signal"))
 
     def stop(self):
         """A fast shutdown: sessions are ended, a checkpoint is written."""

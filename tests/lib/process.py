@@ -12,6 +12,10 @@ class Timeout(AssertionError):
     pass
 
 
+class Skip(Exception):
+    """Raised by a test for which this machine or this server has not what it needs: it counts neither as passed nor as failed."""
+
+
 def wait_until(fn, timeout=30, what=None, every=0.05):
     """Calls fn until it answers something true, and returns that. An error of fn in the last try is the reason given."""
     end, reason = time.monotonic() + timeout, None

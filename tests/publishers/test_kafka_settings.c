@@ -168,6 +168,11 @@ START_TEST(bad_jaas_is_refused_without_showing_it)
         {"org.apache.kafka.common.security.plain.PlainLoginModule required password=\"hunter2\";",
          "needs username"},
         {"software.amazon.msk.auth.iam.IAMLoginModule required secret=\"hunter2\";", "IAMLoginModule"},
+        {"com.sun.security.auth.module.Krb5LoginModule required principal=\"a; hunter2 #\";",
+         "part of a command"},
+        {"com.sun.security.auth.module.Krb5LoginModule required keyTab=\"/k\\\" $(hunter2) \\\"\";",
+         "part of a command"},
+        {"com.sun.security.auth.module.Krb5LoginModule required principal=\"-x\";", "part of a command"},
         {"", ""},
     };
     for (size_t i = 0; *BAD[i].jaas; i++) {

@@ -157,7 +157,7 @@ static void late(void *ctx, const struct http_request *request, struct http_repl
 
 START_TEST(a_stop_waits_for_what_is_being_answered)
 {
-    static const char request[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     struct err e = {0};
     static struct web *w;
     struct web_options options = {
@@ -201,7 +201,7 @@ START_TEST(what_cannot_be_opened_is_said)
     expect_refused("http://127.0.0.1", NULL,
                    "listeners: \"http://127.0.0.1\" is not of the form http://host:port");
     expect_refused("http://127.0.0.1:99999", NULL, "is not of the form");
-    expect_refused("https://127.0.0.1:8443", NULL, "https is not supported");
+    expect_refused("https://127.0.0.1:8443", NULL, "https needs ssl.keystore.location");
 }
 END_TEST
 

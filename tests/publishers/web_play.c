@@ -47,6 +47,7 @@ void web_open(const char *origins)
     struct web_options options = {.listeners = "http://127.0.0.1:0",
                                   .websocket_listeners = "127.0.0.1:0",
                                   .allowed_origins = origins,
+                                  .allowed_hosts = "x",
                                   .web_dir = dir,
                                   .hub = hub,
                                   .handler = echo};
