@@ -1,0 +1,73 @@
+"""What is seen from outside during a trial: the slot's positions, the engine's memory, descriptors and processor time."""
+import os, threading, time
+
+from session import Failed, Session
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def lsn_number(text):
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def rss_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next((int(line.split()[1]) for line in f if line.startswith("VmRSS")), 0)
+
+
+class Watch:
+    """Looks every 50 ms. `slots` are (seconds since 1970, confirmed_flush_lsn), taken after the server answered: what it tells
+    was acknowledged before that moment. A slot that is gone or a server that is down leaves a hole."""
+
+    def __init__(self, trial):
+        self.trial, self.slots, self.peak_kb, self.files, self.done = trial, [], 0, None, threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def started(self):
+        """Remembers how many descriptors an engine that streams has."""
+        self.files = open_files(self.trial.engine.process.pid)
+
+    def _run(self):
+        session = None
+        while not self.done.wait(0.05):
+            self._look_at_engine()
+            try:
+                session = session or Session(self.trial.postgres.conninfo())
+                self._look_at_slot(session)
+            except Failed:
+                if session:
+                    session.close()
+                session = None
+        if session:
+            session.close()
+
+    def _look_at_slot(self, session):
+        rows = session(f"select confirmed_flush_lsn from pg_replication_slots where slot_name = '{self.trial.slot}' "
+                       "and confirmed_flush_lsn is not null")
+        if rows:
+            now, at = time.time(), lsn_number(rows[0][0])
+            if not self.slots or self.slots[-1][1] != at:
+                self.slots.append((now, at))
+
+    def _look_at_engine(self):
+        process = self.trial.engine.process
+        try:
+            self.peak_kb = max(self.peak_kb, rss_kb(process.pid) if process else 0)
+        except OSError:
+            pass  # it just ended
+
+    def stop(self):
+        self.done.set()
+        self.thread.join()
