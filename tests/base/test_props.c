@@ -1,9 +1,11 @@
 /* test_props.c - settings read as Java and Kafka Connect read them, shown as written, expanded on demand. */
+#include "buf.h"
 #include "props.h"
 #include "suite.h"
 #include "xmalloc.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char dir[50], path[100];
@@ -263,6 +265,68 @@ static void cannot_expand(const char *value)
     props_free(p);
 }
 
+/* config.providers.*.param.allowed.paths: links and dots lead nowhere else. */
+START_TEST(placeholders_stay_where_the_worker_file_says)
+{
+    struct err e = {0};
+    struct props *worker = props_new(), *p = props_new();
+    file_write(SLICE("a=1\n"));
+    char *inside = xasprintf("%s/in", dir), *link = xasprintf("%s/in/link", dir), *good, *bad, *dots;
+    mkdir(inside, 0700);
+    ck_assert_int_eq(symlink(path, link), 0);
+    good = xasprintf("${file:%s:a}", path);
+    bad = xasprintf("${file:%s:a}", link);
+    dots = xasprintf("${file:%s/../secrets:a}", inside);
+    props_set(p, "x", bad);
+    ck_assert_ptr_nonnull(p = props_expand(p, &e)); /* without limits */
+    props_set(worker, "config.providers.file.param.allowed.paths", inside);
+    props_set(worker, "config.providers.env.param.allowlist.pattern", "SHOP_.*");
+    ck_assert_msg(props_confine(worker, &e), "%s", e.text);
+    cannot_expand(good);
+    cannot_expand(bad);
+    cannot_expand(dots);
+    setenv("WALWIRE_TEST_HOST", "db1", 1);
+    cannot_expand("${env:WALWIRE_TEST_HOST}");
+    props_set(worker, "config.providers.file.param.allowed.paths", "/nowhere");
+    ck_assert(!props_confine(worker, &e) && strstr(e.text, "/nowhere"));
+    ck_assert(props_confine(props_new(), &e));
+    unlink(link);
+    rmdir(inside);
+    file_remove();
+}
+END_TEST
+
+/* REST takes a megabyte: looked up one by one, so many names would take minutes. */
+START_TEST(a_list_of_names_is_bounded)
+{
+    struct buf json = BUF_EMPTY;
+    struct err e = {0};
+    struct props *p = props_new();
+    buf_char(&json, '{');
+    for (int i = 0; i < 5001; i++)
+        buf_printf(&json, "%s\"n%d\":1", i ? "," : "", i);
+    buf_char(&json, '}');
+    ck_assert(!props_read_json(p, buf_view(&json), &e));
+    ck_assert_int_eq(e.kind, ERR_CONFIG);
+    ck_assert_uint_eq(props_count(p), 0);
+    buf_free(&json);
+    props_free(p);
+}
+END_TEST
+
+/* A pipe would hold up the thread that answers REST. */
+START_TEST(only_files_are_read_for_placeholders)
+{
+    file_write(SLICE("a=1\n"));
+    char *pipe = xasprintf("%s/pipe", dir), *asks = xasprintf("${file:%s:a}", pipe);
+    ck_assert_int_eq(mkfifo(pipe, 0600), 0);
+    cannot_expand(asks);
+    cannot_expand("${file:/dev/zero:a}");
+    unlink(pipe);
+    file_remove();
+}
+END_TEST
+
 START_TEST(what_cannot_be_resolved_is_named)
 {
     file_write(SLICE("a=1\n"));
@@ -299,4 +363,5 @@ SUITE_MAIN("props", a_properties_file_is_read_as_java_reads_it, escapes_of_a_fil
            a_bad_file_is_refused_with_its_line, a_missing_file_is_named, a_flat_json_object_becomes_text,
            other_json_is_refused, the_order_is_that_of_insertion, presets_and_booleans,
            sections_and_copies_are_apart_from_their_source, placeholders_are_replaced_in_a_copy,
-           what_cannot_be_resolved_is_named, names_of_secrets_are_known)
+           placeholders_stay_where_the_worker_file_says, only_files_are_read_for_placeholders,
+           a_list_of_names_is_bounded, what_cannot_be_resolved_is_named, names_of_secrets_are_known)

@@ -138,8 +138,7 @@ class streaming:
         self.server = server
 
     def __enter__(self):
-        self.child = subprocess.Popen([self.server.program("pg_receivewal"), "-D", self.server.dir, "-S", "taken", "-n",
-                                       "-d", self.server.conninfo()], stderr=subprocess.DEVNULL)
+        self.child = subprocess.Popen([self.server.program("psql"), "-X", "-d", self.server.conninfo(replication="true")], stdin=subprocess.PIPE)
         wait_until(lambda: self.senders() == "1", 15, "the WAL sender to be taken")
 
     def __exit__(self, *_):
