@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FIRST_TRIES 3 /* a server that was never reached counts as a wrong address after so many */
-
 enum wish { WISH_RUN, WISH_PAUSE, WISH_STOP, WISH_RESTART, WISH_END };
 
 struct task {
@@ -28,7 +26,6 @@ struct task {
     pthread_cond_t changed; /* with face.mutex: wish, ended */
     enum wish wish;
     bool ended;
-    bool was_up; /* has streamed or taken a snapshot in this process */
 };
 
 struct connector {
@@ -117,16 +114,13 @@ static bool run_went_well(struct task *t)
     bool well = strcmp(step, "stream") == 0 || strcmp(step, "snapshot") == 0 || strcmp(step, "drain") == 0 ||
                 strcmp(step, "standby") == 0;
     pthread_mutex_unlock(&t->face.mutex);
-    t->was_up |= well;
     return well;
 }
 
 static bool may_retry(const struct task *t, const struct err *e, unsigned tries)
 {
     int most = t->config->errors_max_retries;
-    if (e->kind != ERR_RETRY || (most >= 0 && tries >= (unsigned)most))
-        return false;
-    return t->was_up || tries < FIRST_TRIES;
+    return e->kind == ERR_RETRY && (most < 0 || tries < (unsigned)most);
 }
 
 static void back_off(struct task *t, const struct err *e, unsigned tries)

@@ -96,16 +96,33 @@ def test_wrong_password(ctx):
 
 
 def test_unresolvable_host(ctx):
-    spec = spec_of(ctx, ctx.database(SHOP), **{"database.hostname": "no-such-host.invalid"})
+    spec = spec_of(ctx, ctx.database(SHOP), **{"database.hostname": "no-such-host.invalid", "errors.max.retries": "0"})
     fails(ctx.walwire(), spec, "no-such-host.invalid", "check database.hostname")
     nothing_written(ctx, spec)
 
 
 def test_refused_port(ctx):
     port = free_port()
-    spec = spec_of(ctx, ctx.database(SHOP), **{"database.port": str(port)})
+    spec = spec_of(ctx, ctx.database(SHOP), **{"database.port": str(port), "errors.max.retries": "1"})
     fails(ctx.walwire(), spec, f"port {port}", "refused", "check database.hostname and database.port")
     nothing_written(ctx, spec)
+
+
+def test_a_server_that_comes_later(ctx):
+    """After a reboot walwire may be up before PostgreSQL: it waits, says for what, and goes on by itself."""
+    server = Postgres()
+    server.psql(SHOP)
+    server.stop()
+    spec = ctx.connector("postgres", server, **{"retriable.restart.connector.wait.ms": "600"})
+    engine = ctx.walwire(spec)
+    wait_until(lambda: len(lines_with(engine.log(), "WARN", f"port {server.port}", "trying again")) > 5, 30, "tries")
+    state, why = engine.status(spec["name"])
+    assert state == "RUNNING" and "refused" in why, (state, why)
+    server.start()
+    engine.wait_streaming(spec, server)
+    assert len(ctx.kafka.wait_records(spec["name"] + ".public.orders", 2)) == 2
+    engine.sigterm()
+    server.stop()
 
 
 def test_wal_level_replica(ctx):
@@ -150,7 +167,7 @@ def test_slot_in_use(ctx):
     engine.wait_streaming(first, ctx.postgres)
     slot = first["config"]["slot.name"]
     second = spec_of(ctx, db, **{"slot.name": slot, "publication.name": first["config"]["publication.name"],
-                               "slot.max.retries": "0"})
+                               "slot.max.retries": "0", "errors.max.retries": "0"})
     pid = ctx.postgres.psql(f"select active_pid from pg_replication_slots where slot_name = '{slot}'")
     fails(engine, second, f"slot {slot} is in use by process {pid}", "slot.name")
     nothing_written(ctx, second)
