@@ -1,7 +1,7 @@
 """Options that decide how a connector treats its slot, its tables and its topics."""
-import subprocess, time
+import os, subprocess, time
 
-from services import run, wait_until
+from services import BINARY, ROOT, run, wait_until
 
 SHOP = "create table orders (id int primary key, note text); create table users (id int primary key); insert into orders values (1, 'a')"
 
@@ -240,3 +240,9 @@ def test_a_broker_that_is_down_is_waited_for_once(ctx):
     took = time.monotonic() - start
     assert done.returncode == 1 and "were not looked at" in done.stdout, done.stdout
     assert took < 9, f"{took:.1f} s"
+
+
+def test_the_document_names_what_there_is(ctx):
+    printed = subprocess.run([BINARY, "options", "--markdown"], capture_output=True, text=True, check=True).stdout
+    with open(os.path.join(ROOT, "docs", "OPTIONS.md")) as f:
+        assert f.read() == printed, "docs/OPTIONS.md is old: walwire options --markdown > docs/OPTIONS.md"
