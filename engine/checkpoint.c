@@ -15,9 +15,17 @@
 #define COMMIT_STEP_MS  500
 #define COMMIT_STOP_MS  8000
 
+/* The LSN that a snapshot begins with is where its rows stand, not what has been streamed: changes before it
+ * come first when it broke off. */
+static bool snapshot_only(const struct offset *o)
+{
+    return o->snapshot[0] && !o->snapshot_completed && !o->lsn_commit && !o->lsn_proc;
+}
+
 lsn_t checkpoint_position(const struct offset *o)
 {
-    lsn_t at = o->lsn_commit ? o->lsn_commit : o->lsn_proc ? o->lsn_proc : o->lsn;
+    lsn_t lsn = snapshot_only(o) ? 0 : o->lsn;
+    lsn_t at = o->lsn_commit ? o->lsn_commit : o->lsn_proc ? o->lsn_proc : lsn;
     return o->reached > at ? o->reached : at;
 }
 
@@ -90,6 +98,16 @@ static bool save_message(struct pipeline *p, struct ledger_position at, struct e
     return checkpoint_save(p, &o, e);
 }
 
+/* A snapshot is still to be read: a start after this position must know. */
+static void keep_snapshot(const struct pipeline *p, struct offset *o)
+{
+    if (!p->snapshot_at)
+        return;
+    memcpy(o->snapshot, p->offset.snapshot, sizeof o->snapshot);
+    o->snapshot_completed = p->offset.snapshot_completed;
+    o->last_snapshot_record = p->offset.last_snapshot_record;
+}
+
 static bool save_commit(struct pipeline *p, struct ledger_position at, struct err *e)
 {
     struct offset o = {.present = true,
@@ -99,11 +117,7 @@ static bool save_commit(struct pipeline *p, struct ledger_position at, struct er
                        .tx_id = at.tx_id,
                        .ts_usec = at.commit_us,
                        .message_type = "COMMIT"};
-    if (p->snapshot_at) { /* still to be read: a start after this one must know */
-        memcpy(o.snapshot, p->offset.snapshot, sizeof o.snapshot);
-        o.snapshot_completed = p->offset.snapshot_completed;
-        o.last_snapshot_record = p->offset.last_snapshot_record;
-    }
+    keep_snapshot(p, &o);
     return checkpoint_save(p, &o, e);
 }
 
@@ -150,15 +164,14 @@ static bool still_before(const struct resume *r, const struct place *at)
 }
 
 /* Between two changes of the open transaction. Of a snapshot there is no such position: its rows are visible,
- * and come again when it breaks off. */
+ * and come again when it breaks off. Where what is stored is further on, it stays: Kafka's transaction must
+ * end all the same. */
 static bool save_inside(struct pipeline *p, struct err *e)
 {
     const struct place *at = &p->exact.place;
-    bool snapshot = p->snapshot_at || (p->offset.snapshot[0] && !p->offset.snapshot_completed);
-    if (snapshot)
+    bool reading = p->capture.plan.modes->snapshot;
+    if (reading || still_before(&p->resume, at))
         return checkpoint_save(p, &p->offset, e);
-    if (still_before(&p->resume, at))
-        return true;
     struct buf transaction = BUF_EMPTY;
     if (p->config->transaction_metadata)
         write_transaction(p, &transaction);
@@ -176,6 +189,7 @@ static bool save_inside(struct pipeline *p, struct err *e)
                        .events = (int64_t)at->events,
                        .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
     snprintf(o.message_type, sizeof o.message_type, "%s", resume_message_type(at->op));
+    keep_snapshot(p, &o);
     bool ok = checkpoint_save(p, &o, e);
     buf_free(&transaction);
     return ok;

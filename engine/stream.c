@@ -299,7 +299,8 @@ static bool on_data(struct pipeline *p, struct reader *r, struct err *e)
         p->halt.reached = true;
         return true;
     }
-    if (change.op == OP_BEGIN && !snapshot_when_due(p, change.tx->commit_lsn, e))
+    bool alone = change.op == OP_MESSAGE && !change.transactional;
+    if ((change.op == OP_BEGIN || alone) && !snapshot_when_due(p, alone ? lsn : change.tx->commit_lsn, e))
         return false;
     return on_change(p, &change, e);
 }
@@ -479,7 +480,7 @@ static bool stream_open(struct pipeline *p, struct err *e)
     if (!p->link)
         return false;
     FAILPOINT("stream-open");
-    lsn_t stored = checkpoint_position(&p->offset); /* of an unfinished snapshot: ahead of the stream */
+    lsn_t stored = checkpoint_position(&p->offset);
     if (p->config->lsn_flush_mode != FLUSH_MANUAL)
         link_acknowledge(p->link, stored < p->start ? stored : p->start);
     if (p->live)

@@ -146,8 +146,9 @@ class Postgres:
         return dict(zip(("active", "confirmed", "restart", "plugin", "database"), row.split("|"))) if row else None
 
     def streaming(self, slot):
-        row = self.slot(slot)
-        return bool(row) and row["active"] == "t"
+        """Whether somebody reads it: a slot that is being made is in use, too."""
+        return self.psql(f"select a.query ilike 'START_REPLICATION%' from pg_replication_slots s join pg_stat_activity a on a.pid = s.active_pid "
+                         f"where s.slot_name = '{slot}'") == "t"
 
     def drop_database(self, db):
         """With its slots, whoever reads them."""

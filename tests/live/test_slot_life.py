@@ -224,8 +224,10 @@ def promoted(ctx, lagging):
     engine.wait_streaming(spec, server)
     if not lagging:
         standby.start()
+    before = stored(ctx, spec)["lsn"]
     server.psql("insert into t values (3, 0)", "d")
     wait_ids(ctx, spec, [1, 2, 3])
+    wait_until(lambda: stored(ctx, spec)["lsn"] > before, 10, "the position of row 3 to be stored")
     if not lagging:
         wait_until(lambda: standby.psql("select count(*) from t", "d") == "3", 20, "the standby to follow")
     server.kill()
