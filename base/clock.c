@@ -35,6 +35,11 @@ int64_t clock_mono_ms(void)
     return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+int64_t clock_boot_ms(void)
+{
+    return clock_ns(CLOCK_BOOTTIME) / 1000000;
+}
+
 /* xorshift64: enough to keep connectors that failed together from trying again together. */
 static uint64_t random_next(void)
 {

@@ -11,6 +11,7 @@ int64_t clock_wall_us(void);
 int64_t clock_wall_ms(void);
 int64_t clock_mono_us(void);
 int64_t clock_mono_ms(void);
+int64_t clock_boot_ms(void); /* monotonic, and goes on while the machine is suspended */
 
 /* How long to wait between tries: doubles from first_ms to most_ms, less a random part of at most a quarter.
  * tries counts from 0. */

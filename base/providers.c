@@ -1,7 +1,8 @@
 /* providers.c - what ${env:NAME}, ${file:path:key} and ${dir:path:name} stand for.
  *
  * Who may create connectors may name any file here, so the worker file can say which ones: Kafka Connect's
- * config.providers.NAME.param.allowed.paths and .allowlist.pattern. They hold for the process. */
+ * config.providers.NAME.param.allowed.paths and .allowlist.pattern. They hold for the process, and for the
+ * provider under all its names: those above, and NAME where config.providers.NAME.class is Kafka's class. */
 #include "props.h"
 
 #include "buf.h"
@@ -26,7 +27,7 @@ struct limits {
 };
 
 struct provider {
-    const char *name;
+    const char *name, *class;
     bool wants_path;
     bool (*resolve)(const struct limits *limits, struct buf *out, const char *path, const char *key,
                     struct err *e);
@@ -45,6 +46,11 @@ static bool inside(const char *path, const char *allowed)
     return strncmp(path, allowed, n) == 0 && (path[n] == '/' || path[n] == 0);
 }
 
+static bool path_refused(const char *path, struct err *e)
+{
+    return err_set(e, ERR_CONFIG, "%s is not in one of config.providers' allowed.paths", path);
+}
+
 static bool path_allowed(const struct limits *limits, const char *path, struct err *e)
 {
     if (!limits->set)
@@ -54,7 +60,7 @@ static bool path_allowed(const struct limits *limits, const char *path, struct e
     for (char **allowed = limits->paths; real && *allowed && !ok; allowed++)
         ok = inside(real, *allowed);
     free(real);
-    return ok || err_set(e, ERR_CONFIG, "%s is not in one of config.providers' allowed.paths", path);
+    return ok || path_refused(path, e);
 }
 
 /* Once a file: configurations are expanded again and again. */
@@ -97,6 +103,14 @@ static bool read_all(int fd, const char *path, struct buf *out, struct err *e)
     return true;
 }
 
+/* What was opened, which need not be what the path led to a moment before. */
+static bool opened_allowed(const struct limits *limits, int fd, const char *path, struct err *e)
+{
+    char opened[40];
+    snprintf(opened, sizeof opened, "/proc/self/fd/%d", fd);
+    return path_allowed(limits, opened, e) || path_refused(path, e);
+}
+
 /* Plain files only: a pipe or a terminal would hold up whoever asks. */
 static bool secret_read(const struct limits *limits, struct buf *out, const char *path, struct err *e)
 {
@@ -109,7 +123,8 @@ static bool secret_read(const struct limits *limits, struct buf *out, const char
     bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     if (!ok)
         err_set(e, ERR_CONFIG, "cannot read %s: it is not a file", path);
-    else if (st.st_mode & S_IROTH)
+    ok = ok && opened_allowed(limits, fd, path, e);
+    if (ok && st.st_mode & S_IROTH)
         warn_open(path, &st);
     ok = ok && read_all(fd, path, out, e);
     close(fd);
@@ -167,12 +182,33 @@ static bool dir_resolve(const struct limits *limits, struct buf *out, const char
     return ok;
 }
 
+#define KAFKAS "org.apache.kafka.common.config.provider."
+
 static const struct provider PROVIDERS[] = {
-    {"env", false, env_resolve, &env_limits},
-    {"file", true, file_resolve, &file_limits},
-    {"dir", true, dir_resolve, &dir_limits},
-    {"directory", true, dir_resolve, &dir_limits},
+    {"env", KAFKAS "EnvVarConfigProvider", false, env_resolve, &env_limits},
+    {"file", KAFKAS "FileConfigProvider", true, file_resolve, &file_limits},
+    {"dir", KAFKAS "DirectoryConfigProvider", true, dir_resolve, &dir_limits},
+    {"directory", KAFKAS "DirectoryConfigProvider", true, dir_resolve, &dir_limits},
 };
+
+/* By the worker file, in the words of which a class may be called by any name. */
+static struct alias {
+    char *name;
+    const struct provider *provider; /* NULL: of a class that there is not */
+} * aliases;
+static size_t n_aliases;
+
+/* NULL: there is none. */
+static const struct provider *provider_find(const char *name)
+{
+    for (size_t i = 0; i < n_aliases; i++)
+        if (strcmp(name, aliases[i].name) == 0)
+            return aliases[i].provider;
+    for (size_t i = 0; i < sizeof PROVIDERS / sizeof *PROVIDERS; i++)
+        if (strcmp(name, PROVIDERS[i].name) == 0)
+            return &PROVIDERS[i];
+    return NULL;
+}
 
 /* "provider:path:key" or "provider:key", which is cut up on the way. */
 static bool placeholder_resolve(struct buf *out, char *inside, struct err *e)
@@ -182,14 +218,12 @@ static bool placeholder_resolve(struct buf *out, char *inside, struct err *e)
     char *key = strchr(path, ':');
     if (key)
         *key++ = 0;
-    for (size_t i = 0; i < sizeof PROVIDERS / sizeof *PROVIDERS; i++) {
-        if (strcmp(inside, PROVIDERS[i].name) != 0)
-            continue;
-        if (PROVIDERS[i].wants_path && !key)
-            return err_set(e, ERR_CONFIG, "it must be written ${%s:path:key}", inside);
-        return PROVIDERS[i].resolve(PROVIDERS[i].limits, out, path, key ? key : "", e);
-    }
-    return err_set(e, ERR_CONFIG, "there is no provider \"%s\", only env, file and dir", inside);
+    const struct provider *p = provider_find(inside);
+    if (!p)
+        return err_set(e, ERR_CONFIG, "there is no provider \"%s\", only env, file and dir", inside);
+    if (p->wants_path && !key)
+        return err_set(e, ERR_CONFIG, "it must be written ${%s:path:key}", inside);
+    return p->resolve(p->limits, out, path, key ? key : "", e);
 }
 
 /* "${name}" without a colon is not ours (it may belong to a topic's pattern) and stays. */
@@ -262,26 +296,91 @@ static void limits_clear(struct limits *limits)
     *limits = (struct limits){0};
 }
 
+static void aliases_clear(void)
+{
+    for (size_t i = 0; i < n_aliases; i++)
+        free(aliases[i].name);
+    free(aliases);
+    aliases = NULL;
+    n_aliases = 0;
+}
+
+static void alias_add(struct slice name, const char *class)
+{
+    const struct provider *provider = NULL;
+    for (size_t i = 0; i < sizeof PROVIDERS / sizeof *PROVIDERS && !provider; i++)
+        if (strcmp(class, PROVIDERS[i].class) == 0)
+            provider = &PROVIDERS[i];
+    aliases = xrealloc(aliases, (n_aliases + 1) * sizeof *aliases);
+    aliases[n_aliases++] = (struct alias){xstrndup(name.ptr, name.len), provider};
+}
+
+/* One expression, as in Kafka: it tells large letters from small ones, and a comma is a comma. */
+static bool names_read(struct limits *limits, const char *expression, struct err *e)
+{
+    struct buf text = BUF_EMPTY;
+    BUF_LIT(&text, "(?-i:");
+    for (const char *at = expression; *at; at++) {
+        if (*at == ',')
+            buf_char(&text, '\\');
+        buf_char(&text, *at);
+        if (*at == '\\' && at[1])
+            buf_char(&text, *++at);
+    }
+    buf_char(&text, ')');
+    limits->set = true;
+    limits->names = pattern_list_new(buf_view(&text).ptr, e);
+    buf_free(&text);
+    return limits->names;
+}
+
+/* What confines nothing, though somebody thinks so, is an error. */
+static bool parameter_take(const char *name, const char *alias, const char *parameter, const char *value,
+                           struct err *e)
+{
+    bool paths = strcmp(parameter, "allowed.paths") == 0;
+    const struct provider *p = provider_find(alias);
+    if (!p && !paths && strcmp(parameter, "allowlist.pattern") != 0)
+        return true; /* of a Java class, of which no placeholder can be resolved */
+    if (!p)
+        return err_set(e, ERR_CONFIG,
+                       "%s confines nothing: \"%s\" is none of env, file and dir, and "
+                       "config.providers.%s.class is not the class of one of them",
+                       name, alias, alias);
+    if (strcmp(parameter, p->wants_path ? "allowed.paths" : "allowlist.pattern") != 0)
+        return err_set(e, ERR_CONFIG, "%s confines nothing: this provider has %s", name,
+                       p->wants_path ? "allowed.paths" : "allowlist.pattern");
+    if (p->limits->set)
+        return err_set(e, ERR_CONFIG, "%s: another name of the same provider has one, too: give one of them",
+                       name);
+    return paths ? paths_read(p->limits, name, value, e) : names_read(p->limits, value, e);
+}
+
 bool props_confine(const struct props *worker, struct err *e)
 {
-    static const char *const NAMES[] = {"config.providers.file.param.allowed.paths",
-                                        "config.providers.dir.param.allowed.paths",
-                                        "config.providers.directory.param.allowed.paths"};
-    static struct limits *const LIMITS[] = {&file_limits, &dir_limits, &dir_limits};
-    const char *names = props_get(worker, "config.providers.env.param.allowlist.pattern");
+    static const char head[] = "config.providers.", middle[] = ".param.", tail[] = ".class";
+    const char *name, *value;
+    bool ok = true;
     limits_clear(&env_limits);
     limits_clear(&file_limits);
     limits_clear(&dir_limits);
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        const char *paths = props_get(worker, NAMES[i]);
-        if (paths && LIMITS[i]->set)
-            return err_set(e, ERR_CONFIG, "%s: dir and directory are one provider, give one of them",
-                           NAMES[i]);
-        if (paths && !paths_read(LIMITS[i], NAMES[i], paths, e))
-            return false;
+    aliases_clear();
+    for (size_t i = 0; i < props_count(worker); i++) {
+        props_at(worker, i, &name, &value);
+        struct slice s = slice_of(name);
+        if (slice_starts(s, head) && s.len > sizeof head + sizeof tail - 2 &&
+            strcmp(name + s.len - (sizeof tail - 1), tail) == 0 && !strstr(name, middle))
+            alias_add(slice_cut(s, sizeof head - 1, s.len - (sizeof head + sizeof tail - 2)), value);
     }
-    if (!names)
-        return true;
-    env_limits.set = true;
-    return (env_limits.names = pattern_list_new(names, e)) != NULL;
+    for (size_t i = 0; ok && i < props_count(worker); i++) {
+        props_at(worker, i, &name, &value);
+        const char *at = slice_starts(slice_of(name), head) ? strstr(name, middle) : NULL;
+        if (!at || at < name + sizeof head - 1)
+            continue;
+        const char *from = name + sizeof head - 1;
+        char *alias = xstrndup(from, (size_t)(at - from));
+        ok = parameter_take(name, alias, at + sizeof middle - 1, value, e);
+        free(alias);
+    }
+    return ok;
 }

@@ -1,8 +1,8 @@
 /* binary_text.c - the types that hold other types, and the way in. What their text quotes, and how, differs
  * among arrays, composites and ranges.
  *
- * Source: array_out, record_out, range_out, multirange_out in PostgreSQL's src/backend/utils/adt; hstore_send
- * and vector_send of the extensions. */
+ * Source: array_out, record_out, range_out, multirange_out in PostgreSQL's src/backend/utils/adt;
+ * hstore_send, vector_send, halfvec_send and sparsevec_send of the extensions. */
 #include "binary_text.h"
 
 #include "binary_plain.h"
@@ -10,12 +10,17 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { DEPTH_MOST = 32, DIMENSIONS_MOST = 6 };
+/* Each level of composites doubles the quotes of what is in it, and a numeric of ten bytes can have 131072
+ * digits. PostgreSQL has a limit of 1 GB for text. */
+enum { DEPTH_MOST = 32, DIMENSIONS_MOST = 6, GROWTH = 16, QUOTES_MOST = 1 << 20, TEXT_MOST = 1 << 30 };
 
 struct way {
     const struct types *types;
     int depth;
-    const char *lacks; /* the type that stopped it; NULL: none */
+    const char *lacks;        /* the type that stopped it; NULL: none */
+    size_t most, quotes_most; /* bytes of text, of what quoting adds */
+    size_t quotes;
+    bool exceeded;
 };
 
 static bool write_value(struct way *w, uint32_t oid, struct slice binary, struct buf *b);
@@ -46,6 +51,12 @@ static void write_quoted(struct buf *b, struct slice s, bool doubled)
     buf_char(b, '"');
 }
 
+static bool fits(struct way *w, size_t bytes)
+{
+    w->exceeded |= bytes > w->most || w->quotes > w->quotes_most;
+    return !w->exceeded;
+}
+
 /* A member's text, quoted where it is empty or has one of `special`; in arrays also where it reads NULL. */
 static bool write_member(struct way *w, uint32_t oid, const struct type *type, struct slice binary,
                          const char *special, bool array, struct buf *b)
@@ -53,13 +64,17 @@ static bool write_member(struct way *w, uint32_t oid, const struct type *type, s
     struct buf text = BUF_EMPTY;
     bool ok = type ? write_type(w, type, binary, &text) : write_value(w, oid, binary, &text);
     struct slice s = buf_view(&text);
+    ok = ok && fits(w, b->len + s.len);
     bool null = array && s.len == 4 && strncasecmp(s.ptr, "NULL", 4) == 0;
+    size_t before = b->len;
     if (ok && (!s.len || null || has_any(s, special)))
         write_quoted(b, s, !array);
     else if (ok)
         buf_slice(b, s);
+    if (ok)
+        w->quotes += b->len - before - s.len;
     buf_free(&text);
-    return ok;
+    return ok && fits(w, b->len);
 }
 
 /* i32 length and the bytes; false: NULL. */
@@ -90,7 +105,8 @@ static bool read_array(struct reader *r, struct array *a)
     for (int i = 0; i < a->n; i++) {
         a->size[i] = (int32_t)read_u32(r);
         a->lower[i] = (int32_t)read_u32(r);
-        if (a->size[i] < 0)
+        int32_t end;
+        if (a->size[i] < 0 || __builtin_add_overflow(a->lower[i], a->size[i], &end))
             return false;
         items *= (size_t)a->size[i];
         if (items > (size_t)(r->end - r->at) / 4) /* each has a length */
@@ -155,7 +171,7 @@ static bool write_vector(struct way *w, struct reader *r, struct buf *b)
     for (int32_t i = 0; ok && a.n && i < a.size[0]; i++) {
         if (i)
             buf_char(b, ' ');
-        ok = read_member(r, &item) && write_value(w, a.element, item, b);
+        ok = read_member(r, &item) && write_value(w, a.element, item, b) && fits(w, b->len);
     }
     return ok;
 }
@@ -269,6 +285,57 @@ static bool write_floats(struct reader *r, struct buf *b)
     return reader_ok(r);
 }
 
+/* IEEE 754's binary16 as binary32, of which it is a part. */
+static uint32_t widen_half(unsigned half)
+{
+    uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff;
+    if (exponent == 0x1f)
+        return sign | 0x7f800000u | fraction << 13;
+    if (exponent)
+        return sign | (exponent + 112) << 23 | fraction << 13;
+    if (!fraction)
+        return sign;
+    for (exponent = 113; !(fraction & 0x400); exponent--)
+        fraction <<= 1;
+    return sign | exponent << 23 | (fraction & 0x3ff) << 13;
+}
+
+static bool write_halves(struct reader *r, struct buf *b)
+{
+    const struct binary_plain *real = binary_plain_find("float4");
+    unsigned n = read_u16(r);
+    read_u16(r);
+    buf_char(b, '[');
+    for (unsigned i = 0; i < n && reader_ok(r); i++) {
+        uint32_t bits = widen_half(read_u16(r));
+        const char bytes[] = {(char)(bits >> 24), (char)(bits >> 16), (char)(bits >> 8), (char)bits};
+        struct reader one = reader_of((struct slice){bytes, sizeof bytes});
+        if (i)
+            buf_char(b, ',');
+        real->write(&one, b);
+    }
+    buf_char(b, ']');
+    return reader_ok(r);
+}
+
+/* Places, from 0, and then as many values; in the text places count from 1. */
+static bool write_sparse(struct reader *r, struct buf *b)
+{
+    const struct binary_plain *real = binary_plain_find("float4");
+    uint32_t dimensions = read_u32(r), n = read_u32(r);
+    read_u32(r);
+    if (!reader_ok(r) || n > (size_t)(r->end - r->at) / 8)
+        return false;
+    struct reader places = reader_of(read_bytes(r, 4 * (size_t)n));
+    buf_char(b, '{');
+    for (uint32_t i = 0; i < n; i++) {
+        buf_printf(b, "%s%llu:", i ? "," : "", read_u32(&places) + 1ull);
+        real->write(r, b);
+    }
+    buf_printf(b, "}/%u", (unsigned)dimensions);
+    return reader_ok(r);
+}
+
 /* ---- the way in ---- */
 
 static bool write_plain(const struct binary_plain *plain, struct reader *r, struct buf *b)
@@ -299,6 +366,10 @@ static bool write_by_name(struct way *w, const struct type *type, struct reader 
         return write_hstore(r, b) && reader_done(r);
     if (strcmp(name, "vector") == 0)
         return write_floats(r, b) && reader_done(r);
+    if (strcmp(name, "halfvec") == 0)
+        return write_halves(r, b) && reader_done(r);
+    if (strcmp(name, "sparsevec") == 0)
+        return write_sparse(r, b) && reader_done(r);
     if (strcmp(name, "int2vector") == 0 || strcmp(name, "oidvector") == 0)
         return write_vector(w, r, b) && reader_done(r);
     if (type->kind == 'r' && bound_of(name, &bound))
@@ -356,18 +427,23 @@ static bool borrow(const struct types *types, uint32_t oid, struct slice binary,
 bool binary_text(const struct types *types, uint32_t oid, struct slice binary, struct arena *a,
                  struct slice *text, struct err *e)
 {
-    struct way w = {types, 0, NULL};
+    struct way w = {.types = types,
+                    .most = TEXT_MOST + GROWTH * binary.len,
+                    .quotes_most = QUOTES_MOST + GROWTH * binary.len};
     struct buf b = BUF_EMPTY;
     if (borrow(types, oid, binary, text))
         return true;
-    bool ok = write_value(&w, oid, binary, &b);
+    bool ok = write_value(&w, oid, binary, &b) && fits(&w, b.len);
     if (ok)
         *text = arena_slice(a, buf_view(&b));
     buf_free(&b);
     if (ok)
         return true;
-    return w.lacks ? err_set(e, ERR_CONFIG, "type %s cannot be read in binary form", w.lacks)
-                   : err_set(e, ERR_DATA, "malformed binary value of %zu bytes", binary.len);
+    if (w.lacks)
+        return err_set(e, ERR_CONFIG, "type %s cannot be read in binary form", w.lacks);
+    return w.exceeded ? err_set(e, ERR_DATA, "a binary value of %zu bytes is more than %zu as text",
+                                binary.len, w.most)
+                      : err_set(e, ERR_DATA, "malformed binary value of %zu bytes", binary.len);
 }
 
 bool binary_cells(const struct types *types, const struct relation *rel, struct cell *cells, size_t most,

@@ -21,6 +21,8 @@
 #include <stdlib.h>
 
 #define MOST_COLUMNS 1600 /* PostgreSQL's own limit, MaxTupleAttributeNumber is 1664 */
+/* Records tell it in nanoseconds, too: the year 2262. */
+#define COMMIT_MOST_US (INT64_MAX / 1000)
 
 struct pgoutput {
     struct relations *relations;
@@ -42,7 +44,11 @@ static const char *parse_begin(struct pgoutput *d, struct reader *r, struct chan
 {
     if (d->in_tx)
         return "order: BEGIN inside a transaction";
-    d->tx = (struct transaction){.commit_lsn = read_u64(r), .commit_us = (int64_t)read_u64(r) + PG_EPOCH_US};
+    d->tx = (struct transaction){.commit_lsn = read_u64(r)};
+    int64_t since_2000 = (int64_t)read_u64(r);
+    if (since_2000 < -COMMIT_MOST_US || since_2000 > COMMIT_MOST_US - PG_EPOCH_US)
+        return "commit time";
+    d->tx.commit_us = since_2000 + PG_EPOCH_US;
     d->tx.xid = read_u32(r);
     d->in_tx = true;
     out->op = OP_BEGIN;

@@ -423,8 +423,10 @@ static void cell_json(struct plan *p, const struct field *f, const struct cell *
 
 static bool same_value(struct plan *p, const struct field *f, const struct cell *a, const struct cell *b)
 {
-    if (a->kind == b->kind && (a->kind != 't' || slice_eq(a->data, b->data)))
-        return true;
+    bool binary = a->kind == 'b' || b->kind == 'b'; /* of a type whose text is not known */
+    bool same = a->kind == b->kind && ((a->kind != 't' && !binary) || slice_eq(a->data, b->data));
+    if (same || binary)
+        return same;
     buf_reset(&p->left);
     buf_reset(&p->right);
     cell_json(p, f, a, &p->left);

@@ -169,7 +169,7 @@ static bool has_unknown_type(const struct relation *rel, const struct types *typ
 {
     for (size_t i = 0; i < rel->n_columns; i++) {
         int32_t typmod = -1;
-        bool not_null;
+        bool not_null = false;
         const struct type *t = types_root(types, rel->columns[i].type_oid, &typmod, &not_null);
         if (!t || (t->element && !types_find(types, t->element)))
             return true;

@@ -64,6 +64,9 @@ static bool commit(struct pipeline *p, const struct offset *o, struct err *e)
 bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err *e)
 {
     struct offset o = *offset;
+    /* Whoever has the slot now may have stored a later one. In transactions Kafka sees to it. */
+    if (!p->exact.on && p->link && link_is_cut(p->link, e))
+        return err_prefix(e, "the position is not stored");
     o.slots = p->config->slots;
     lineage_sign(&p->lineage, &o);
     if (FAILPOINT_ERROR("checkpoint", e))
@@ -212,10 +215,18 @@ static bool tick_exactly(struct pipeline *p, bool now, struct err *e)
     return x->dirty || !idle_save_due(p, now) || save_idle(p, e);
 }
 
+/* It may be so: what is safe is stored later, once that is known, or comes again. */
+static bool replaced(const struct pipeline *p)
+{
+    return p->config->standby && p->link && !link_heard(p->link);
+}
+
 bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
 {
     if (p->exact.on)
         return tick_exactly(p, now, e);
+    if (replaced(p))
+        return true;
     struct ledger_position at = ledger_safe(p->ledger);
     bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
     if (due && at.lsn > checkpoint_position(&p->offset)) {
@@ -229,6 +240,8 @@ bool checkpoint_halt(struct pipeline *p, struct err *e)
 {
     const struct halt *h = &p->halt;
     if (p->exact.on || !h->reached || !p->mark || p->mark->pending || p->snapshot_at)
+        return true;
+    if (replaced(p))
         return true;
     if (p->resume.armed && p->resume.inside && h->lsn < p->resume.lsn)
         return true; /* what is stored is further on in this transaction */

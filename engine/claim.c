@@ -5,14 +5,18 @@
 #include "pipeline.h"
 #include "sql.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #define LOOK_MS           500        /* how often a slot in use is looked at */
 #define STANDBY_MS        500        /* by a standby */
 #define LOCK_CLASS        0x77616c77 /* advisory locks of walwire's */
 #define SENDER_TIMEOUT_MS 10000
 #define SENDER_TIMEOUT    "10000"
+#define UNHEARD_MS        20000 /* most that the server may leave unanswered */
 
 /* False when the pipeline is to stop. */
 static bool claim_sleep(struct pipeline *p, int64_t ms)
@@ -36,11 +40,20 @@ static bool in_use(const struct pipeline *p, int pid, struct err *e)
                    p->config->slot_name, who);
 }
 
+/* In a failover the address may lead to the standby before that is promoted. */
+static bool not_yet(const struct pipeline *p, struct err *e)
+{
+    return err_set(e, ERR_RETRY,
+                   "slot %s is the standby's copy of its primary's: it can be read from once the standby is "
+                   "promoted; until then connect to the primary",
+                   p->config->slot_name);
+}
+
 /* The reader may be our own former session, whose end the server has not seen yet. */
 bool claim_look(struct pipeline *p, struct slot_state *slot, struct err *e)
 {
     return slot_look(p->conn, p->config->slot_name, p->config->dbname, slot, e) &&
-           (!slot->active || in_use(p, slot->active_pid, e));
+           (!slot->active || in_use(p, slot->active_pid, e)) && (!slot->copy || not_yet(p, e));
 }
 
 /* ---- holding it ---- */
@@ -153,6 +166,20 @@ static bool wait_some_time(struct pipeline *p, struct err *e)
     }
 }
 
+/* When the network to the server is cut, this side is to give up before the server gives the slot away: after
+ * wal_sender_timeout, of which each third sees a status, or in a snapshot after the 25 s below. A socket that
+ * is not TCP's has no such options. */
+static void notice_first(PGconn *conn, int sender_timeout_ms)
+{
+    int ms = sender_timeout_ms > 0 && sender_timeout_ms < UNHEARD_MS / 3 * 5 ? sender_timeout_ms / 5 * 3
+                                                                             : UNHEARD_MS;
+    int idle_s = 5, interval_s = 5;
+    int fd = PQsocket(conn);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+}
+
 /* How soon the server notices that this process, its machine or the network is gone, so that another one can
  * take the slot. A standby is to do so within seconds. */
 static bool be_noticed(struct pipeline *p, struct err *e)
@@ -164,19 +191,39 @@ static bool be_noticed(struct pipeline *p, struct err *e)
     for (size_t i = 0; i < sizeof sql / sizeof *sql; i++)
         if (!pg_run(p->replication, e, sql[i]))
             return false;
-    if (!p->config->standby)
-        return true;
     char *text =
         pg_scalar(p->replication, e, "SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'");
     int ms = text ? atoi(text) : 0;
     free(text);
-    return e->kind == ERR_NONE && ((ms > 0 && ms <= SENDER_TIMEOUT_MS) ||
-                                   pg_run(p->replication, e, "SET wal_sender_timeout = " SENDER_TIMEOUT));
+    if (e->kind != ERR_NONE)
+        return false;
+    if (p->config->standby && (ms <= 0 || ms > SENDER_TIMEOUT_MS)) {
+        ms = SENDER_TIMEOUT_MS;
+        if (!pg_run(p->replication, e, "SET wal_sender_timeout = " SENDER_TIMEOUT))
+            return false;
+    }
+    notice_first(p->replication, ms);
+    return true;
 }
 
 bool claim_hold(struct pipeline *p, struct err *e)
 {
     return be_noticed(p, e) && (p->config->standby ? standby_wait(p, e) : wait_some_time(p, e));
+}
+
+bool claim_kept(struct pipeline *p, bool ask, struct err *e)
+{
+    if (p->link)
+        return !link_is_cut(p->link, e);
+    if (!p->replication) /* nothing is held */
+        return true;
+    struct pollfd fd = {PQsocket(p->replication), POLLRDHUP, 0};
+    if ((poll(&fd, 1, 0) <= 0 || !fd.revents) && (!ask || pg_run(p->replication, e, "SELECT 1")))
+        return true;
+    return err_set(e, ERR_RETRY,
+                   "the session that holds slot %s has ended: somebody else may have it, so nothing more is "
+                   "published",
+                   p->config->slot_name);
 }
 
 bool claim_create(struct pipeline *p, const char *name, PGconn *conn, bool temporary, struct slot_start *at,
@@ -222,8 +269,12 @@ bool claim_lineage(struct pipeline *p, const struct slot_state *slot, struct err
     log_warn("%s: going on from slot %s at " LSN_FMT ", as offset.mismatch.strategy says", e->text,
              p->config->slot_name, LSN_ARG(slot->confirmed));
     *e = (struct err){0};
-    p->offset =
-        (struct offset){.present = true, .lsn = slot->confirmed, .tx_id = -1, .ts_usec = p->offset.ts_usec};
+    struct offset from = {.present = true, .lsn = slot->confirmed, .tx_id = -1, .ts_usec = p->offset.ts_usec};
+    /* A snapshot that broke off is still to be read. */
+    memcpy(from.snapshot, p->offset.snapshot, sizeof from.snapshot);
+    from.snapshot_completed = p->offset.snapshot_completed;
+    from.last_snapshot_record = p->offset.last_snapshot_record;
+    p->offset = from;
     p->source.last_commit = 0;
     follow_slot(p, slot->confirmed);
     return true;

@@ -53,6 +53,9 @@ static const char help[] =
     "  websocket.listeners                 live page and WebSockets, preset " PAGE_PRESET
     "; \"none\": no browsers\n"
     "  websocket.allowed.origins           pages of other hosts that may connect\n"
+    "  websocket.auth.jwt.public.key.file  whose tokens browsers must show; also .secret.file, .jwks.file, "
+    ".jwks.url\n"
+    "  websocket.rules.file                who may read which tables, columns and rows (docs/SECURITY.md)\n"
     "  walwire.rest.users.file             a login for REST: NAME:HASH lines, as htpasswd -B makes them\n"
     "  walwire.allowed.hosts               names by which listeners on loopback may be called\n"
     "  web.dir                             where the live page's files are\n"
@@ -150,7 +153,8 @@ static bool open_web(struct server *s, struct err *e)
                             .hub = s->hub,
                             .handler = api_handle,
                             .handler_ctx = s->worker};
-    s->web = security_web(s->worker_props, &o, e) ? web_start(&o, e) : NULL;
+    bool ok = security_web(s->worker_props, &o, e) && security_access(s->worker_props, &o.access, e);
+    s->web = ok ? web_start(&o, e) : NULL;
     free(dir);
     if (s->web && web_rest_port(s->web, 0))
         log_info("REST API on %s", o.listeners);
@@ -225,6 +229,29 @@ static void stop_now(int sig)
     _exit(0);
 }
 
+/* SIGHUP stays blocked, and pending, until here. */
+static void wait_for_end(struct server *s)
+{
+    sigset_t set;
+    int sig = 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    while (sigwait(&set, &sig) == 0 && sig == SIGHUP) {
+        log_info("SIGHUP: keys and rules of browsers are read again");
+        web_reload(s->web);
+    }
+}
+
+static void block_hangup(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 int command_serve(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
@@ -237,10 +264,11 @@ int command_serve(int argc, char **argv)
     if (!s.worker_props)
         return command_fail(&e);
     command_block_signals();
+    block_hangup();
     bool ok = server_open(&s, argc - 2, argv + 2, &e);
     if (ok) {
         log_info("walwire %s is up", WALWIRE_VERSION);
-        command_wait_signal(-1);
+        wait_for_end(&s);
         log_info("stopping");
         signal(SIGALRM, stop_now);
         alarm(STOP_SECONDS);

@@ -101,6 +101,7 @@ static void begin_run(struct task *t)
     if (t->wish == WISH_RESTART)
         t->wish = WISH_RUN;
     atomic_store(&t->face.stop, t->wish != WISH_RUN);
+    t->face.renew = false; /* of a run that ended in a pause or stop */
     struct connector_status *s = &t->face.status;
     *s = (struct connector_status){.state = STATE_RUNNING, .step = "connect", .lag_ms = -1};
     pthread_mutex_unlock(&t->face.mutex);
@@ -146,7 +147,6 @@ static enum wish run_once(struct task *t, unsigned *tries)
     if (ok || t->face.renew) {
         if (!ok)
             log_info("%s", e.text);
-        t->face.renew = false;
         return WISH_RUN;
     }
     if (may_retry(t, &e, *tries)) {

@@ -130,11 +130,16 @@ bool lineage_holds(PGconn *replication, const struct lineage *l, const struct of
             LSN_ARG(at), o->system, l->system);
     if (!timeline_holds(replication, l, o, at, e))
         return false;
-    return !l->flushed || at <= l->flushed ||
-           err_set(
-               e, ERR_CONFIG,
-               "the stored position " LSN_FMT " is ahead of the server, which is at " LSN_FMT
-               ": it is another server, a restored one or a standby that lags; what it writes up to there "
-               "would be skipped. Connect to the right one, or " WAYS_ON,
-               LSN_ARG(at), LSN_ARG(l->flushed));
+    if (!l->flushed || at <= l->flushed)
+        return true;
+    if (l->standby) /* one that has just started stands where its last restart point is, for a moment */
+        return err_set(e, ERR_RETRY,
+                       "the stored position " LSN_FMT " is ahead of the server, a standby that is at " LSN_FMT
+                       " and may catch up; if it does not, connect to the right one",
+                       LSN_ARG(at), LSN_ARG(l->flushed));
+    return err_set(e, ERR_CONFIG,
+                   "the stored position " LSN_FMT " is ahead of the server, which is at " LSN_FMT
+                   ": it is another server or a restored one; what it writes up to there "
+                   "would be skipped. Connect to the right one, or " WAYS_ON,
+                   LSN_ARG(at), LSN_ARG(l->flushed));
 }

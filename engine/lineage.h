@@ -24,8 +24,8 @@ bool lineage_ask(PGconn *replication, struct lineage *out, struct err *e);
 /* Puts into a position what it is to be compared with later. */
 void lineage_sign(const struct lineage *l, struct offset *o);
 /* False when the server's WAL does not lead on from the position `at` of the stored offset. ERR_CONFIG: it
- * never will, with the reason; ERR_RETRY: the server did not answer. An offset that Debezium wrote names no
- * server, so only that `at` is not ahead of the server can be checked. */
+ * never will, with the reason; ERR_RETRY: the server did not answer, or is a standby behind it. An offset
+ * that Debezium wrote names no server, so only that `at` is not ahead of the server can be checked. */
 bool lineage_holds(PGconn *replication, const struct lineage *l, const struct offset *o, lsn_t at,
                    struct err *e);
 /* Where a timeline was left, of a timeline history file: lines "<timeline>\t<lsn>\t<reason>". False: it is

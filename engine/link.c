@@ -12,7 +12,6 @@
 #include "log.h"
 #include "pg.h"
 #include "reader.h"
-#include "row_size.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -52,8 +51,9 @@ struct link {
     atomic_bool overrun;    /* link_watch has cut the connection */
     bool unsendable;
     atomic_bool stop, ask, leaving, cut;
-    struct err why;        /* it was cut; written before `cut` */
-    atomic_llong alive_ms; /* when the thread last went round */
+    struct err why;         /* it was cut; written before `cut` */
+    atomic_llong alive_ms;  /* when the last status began to go out; the server heard of us later than that */
+    atomic_llong silent_ms; /* when the server was last found silent for long */
     struct {
         int64_t since_ms;
         lsn_t flushed;
@@ -74,15 +74,17 @@ static bool send_status(struct link *l, bool reply, struct err *e)
 {
     char msg[34], *at = msg;
     uint64_t flushed = atomic_load(&l->flushed), received = atomic_load(&l->received);
+    int64_t now = clock_boot_ms();
     *at++ = 'r';
     at = put_u64(at, received > flushed ? received : flushed);
     at = put_u64(at, flushed);
     at = put_u64(at, flushed);
     at = put_u64(at, (uint64_t)(clock_wall_us() - PG_EPOCH_US));
     *at++ = reply;
-    if (PQputCopyData(l->conn, msg, (int)(at - msg)) == 1 && PQflush(l->conn) >= 0)
-        return true;
-    return err_set(e, ERR_RETRY, "sending status to PostgreSQL: %s", PQerrorMessage(l->conn));
+    int unsent = PQputCopyData(l->conn, msg, (int)(at - msg)) == 1 ? PQflush(l->conn) : -1;
+    if (unsent == 0)
+        atomic_store(&l->alive_ms, now);
+    return unsent >= 0 || err_set(e, ERR_RETRY, "sending status to PostgreSQL: %s", PQerrorMessage(l->conn));
 }
 
 /* ---- reading ---- */
@@ -153,14 +155,21 @@ static bool note_frame(struct link *l, struct slice frame, bool *reply, struct e
            err_set(e, ERR_DATA, "replication stream: frame of %zu bytes is too short", frame.len);
 }
 
-/* Takes what libpq has into the batch, up to its size. */
+/* Takes what libpq has into the batch, up to its size, and then, once, what the socket has. In this order:
+ * each reading moves all that libpq still holds, and after a large row that is up to as much again. */
 static bool fill_batch(struct link *l, struct batch *b, bool *reply, struct err *e)
 {
+    bool read = false;
     while (!batch_full(b)) {
         char *bytes;
         int n = PQgetCopyData(l->conn, &bytes, 1);
-        if (n == 0)
+        if (n == 0 && read)
             return true;
+        if (n == 0 && !PQconsumeInput(l->conn))
+            return pg_error(l->conn, NULL, e, "reading the replication stream");
+        read |= n == 0;
+        if (n == 0)
+            continue;
         if (n == -1)
             return stream_ended(l, e);
         if (n < 0)
@@ -208,22 +217,25 @@ static bool leave_later(struct link *l, struct err *e)
                    "more becomes durable: the slot was left, so that it need not be waited for");
 }
 
-static bool stood_still(int64_t ms, struct err *e)
-{
-    return err_set(e, ERR_RETRY,
-                   "this process stood still for %lld s, longer than the server waits (wal_sender_timeout)",
-                   (long long)ms / 1000);
-}
-
-/* False when this process has stood still (SIGSTOP, a suspended machine) for so long that the server has
- * given the slot away: somebody else may be writing what we would write now. */
+/* False when this process has stood still (SIGSTOP, a suspended machine), or could send nothing, for so long
+ * that the server has given the slot away: somebody else may be writing what we would write now. */
 static bool lease_holds(struct link *l, struct err *e)
 {
-    int64_t now = clock_mono_ms(), stood = now - atomic_load(&l->alive_ms);
-    if (l->lease_ms && stood > l->lease_ms)
-        return stood_still(stood, e);
-    atomic_store(&l->alive_ms, now);
-    return true;
+    int64_t silent = clock_boot_ms() - atomic_load(&l->alive_ms);
+    return !l->lease_ms || silent <= l->lease_ms ||
+           err_set(e, ERR_RETRY,
+                   "nothing was sent to PostgreSQL for %lld s, longer than it waits (wal_sender_timeout): "
+                   "this process stood still",
+                   (long long)silent / 1000);
+}
+
+/* The server is asked before half the time has passed after which it gives the slot away. */
+static int64_t note_silence(struct link *l)
+{
+    int64_t ms = pg_silent_ms(l->fd);
+    if (ms > l->lease_ms / 2)
+        atomic_store(&l->silent_ms, clock_boot_ms());
+    return ms;
 }
 
 static void wait_for_work(struct link *l, bool full, int64_t due_ms)
@@ -263,7 +275,7 @@ static bool row_refused(const struct link *l, struct err *e)
  * read. */
 static bool row_fits(struct link *l, bool whole, struct err *e)
 {
-    uint64_t received = row_size_received(l->fd);
+    uint64_t received = pg_received(l->fd);
     if (whole)
         atomic_store(&l->row_from, received);
     return !received || received - atomic_load(&l->row_from) <= l->most_row || row_refused(l, e);
@@ -291,20 +303,22 @@ static bool link_round(struct link *l, struct batch **b, int64_t *due_ms, lsn_t 
     size_t before = batch_size(*b);
     if (!lease_holds(l, e) || !leave_later(l, e))
         return false;
-    if (!batch_full(*b) && (!PQconsumeInput(l->conn) || !fill_batch(l, *b, &reply, e)))
-        return e->kind ? false : pg_error(l->conn, NULL, e, "reading the replication stream");
+    bool held = atomic_load(&l->held) >= HELD_BYTES; /* a large row: the next one waits until it is done */
+    if (!held && !fill_batch(l, *b, &reply, e))
+        return false;
     if (l->notice[0])
         return err_set(e, ERR_CONFIG, "%s", l->notice);
     size_t got = batch_size(*b) - before;
     if (l->most_row && !row_fits(l, got > 0, e))
         return false;
     bool more = batch_full(*b); /* libpq may hold more, of which the socket knows nothing */
-    bool full = !hand_over(l, b);
+    bool full = !hand_over(l, b) || held;
     bool ask = atomic_exchange(&l->ask, false);
     lsn_t flushed = atomic_load(&l->flushed);
     if (reply || ask || flushed != *told || clock_mono_ms() >= *due_ms) {
         bool news = flushed != *told;
-        if ((news && FAILPOINT_ERROR("acknowledge", e)) || !send_status(l, ask, e))
+        bool silent = note_silence(l) >= l->status_interval_ms / 8; /* it is asked to say something */
+        if ((news && FAILPOINT_ERROR("acknowledge", e)) || !send_status(l, ask || silent, e))
             return false;
         if (news)
             FAILPOINT("acknowledged");
@@ -375,8 +389,8 @@ static void add_params(struct buf *sql, const char *params)
     }
 }
 
-/* True when slot.stream.params says something of this option: it may be given once. */
-static bool has_param(const char *params, const char *name)
+/* An option may be given once. */
+bool link_has_param(const char *params, const char *name)
 {
     size_t n = strlen(name);
     for (const char *at = params; at && *at; at += strcspn(at, ";"), at += *at == ';')
@@ -392,9 +406,9 @@ static bool start_replication(PGconn *conn, const struct link_options *o, struct
     pg_ident(&sql, o->slot);
     buf_printf(&sql, " LOGICAL " LSN_FMT " (proto_version '1', publication_names ", LSN_ARG(o->start));
     pg_literal(&sql, o->publications);
-    if (o->messages && PQserverVersion(conn) >= 140000 && !has_param(o->params, "messages"))
+    if (o->messages && PQserverVersion(conn) >= 140000 && !link_has_param(o->params, "messages"))
         BUF_LIT(&sql, ", messages 'true'");
-    if (o->binary && !has_param(o->params, "binary"))
+    if (o->binary && !link_has_param(o->params, "binary"))
         BUF_LIT(&sql, ", binary 'true'");
     add_params(&sql, o->params);
     buf_char(&sql, ')');
@@ -466,11 +480,12 @@ struct link *link_open(PGconn *conn, const struct link_options *o, struct err *e
     l->most_row = o->most_row;
     l->memory_max_mb = o->memory_max_mb;
     l->fd = PQsocket(conn);
-    atomic_store(&l->row_from, row_size_received(l->fd));
+    atomic_store(&l->row_from, pg_received(l->fd));
     /* Of our own: libpq closes its one when it finds the end first. */
     l->session_fd = o->session_fd < 0 ? -1 : fcntl(o->session_fd, F_DUPFD_CLOEXEC, 0);
     l->pipeline_fd = o->wake_fd;
-    atomic_store(&l->alive_ms, clock_mono_ms());
+    atomic_store(&l->alive_ms, clock_boot_ms());
+    atomic_store(&l->silent_ms, INT64_MIN / 2);
     PQsetNoticeReceiver(conn, on_notice, l);
     if (pthread_create(&l->thread, NULL, link_run, l) == 0)
         return l;
@@ -517,19 +532,30 @@ bool link_leaving(struct link *l)
 
 bool link_is_cut(struct link *l, struct err *e)
 {
-    int64_t stood = clock_mono_ms() - atomic_load(&l->alive_ms);
     if (atomic_load(&l->cut)) {
         *e = l->why;
         return true;
     }
-    return l->lease_ms && stood > l->lease_ms && !stood_still(stood, e);
+    return !lease_holds(l, e);
+}
+
+/* What comes after a silence may have been held up on its way, and the end behind it: so it is to last. The
+ * silence is noted at each status. */
+bool link_heard(struct link *l)
+{
+    int64_t now = clock_boot_ms();
+    bool ended = atomic_load(&l->alive_ms) > now;
+    (void)note_silence(l);
+    return !l->lease_ms || ended || now - atomic_load(&l->silent_ms) > 2 * l->status_interval_ms;
 }
 
 void link_watch(struct link *l)
 {
     uint64_t from = atomic_load(&l->row_from);
-    uint64_t received = l->most_row ? row_size_received(l->fd) : 0;
-    if (received <= from || received - from <= l->most_row || from != atomic_load(&l->row_from))
+    uint64_t received = l->most_row ? pg_received(l->fd) : 0;
+    /* libpq's buffer is up to twice as large as the largest row, and one reading may fill it with small ones.
+     */
+    if (received <= from || received - from <= 2 * l->most_row || from != atomic_load(&l->row_from))
         return;
     atomic_store(&l->overrun, true);
     shutdown(l->fd, SHUT_RDWR);

@@ -31,6 +31,8 @@ struct link;
 /* Starts replication on the connection (taken over, also on failure) and the thread. NULL: *e; ERR_RETRY when
  * the slot is in use. */
 struct link *link_open(PGconn *replication, const struct link_options *options, struct err *e);
+/* Whether slot.stream.params ("k=v;k=v", may be NULL) says something of this option of the plugin. */
+bool link_has_param(const char *params, const char *name);
 /* The next batch; NULL: none yet. To be given back, so that its memory is used again. */
 struct batch *link_take(struct link *l);
 void link_return(struct link *l, struct batch *b);
@@ -42,6 +44,9 @@ bool link_leaving(struct link *l);
 /* True, and *e is why, when the connection is gone, and with it the hold on the slot: somebody else may have
  * it already, so nothing more should be published, also not what was read before. */
 bool link_is_cut(struct link *l, struct err *e);
+/* False while the server is silent for so long that it may not hear us either, as when something between the
+ * two keeps the connection but lets nothing through: whoever has the slot then may have stored a position. */
+bool link_heard(struct link *l);
 lsn_t link_received(const struct link *l);
 /* Cuts the connection when a row that is coming in is larger than allowed: libpq reads for as long as there
  * is something, so the link itself may notice late. For the pipeline's thread, often. */

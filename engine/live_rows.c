@@ -1,5 +1,8 @@
 /* live_rows.c - reads a table in one REPEATABLE READ transaction, whose visibility the hub joins to the
- * stream. */
+ * stream.
+ *
+ * A table may be locked, or take long to be searched, and a connector that is to end waits for this thread:
+ * what the server is at is ended when nobody wants its rows any more. */
 #include "live_rows.h"
 
 #include "catalog.h"
@@ -17,6 +20,7 @@
 
 #define TAKE_MS    200
 #define FETCH_ROWS 500
+#define TRIES_MOST 5 /* to take a snapshot on a standby while nothing is replayed */
 #define TEXT(n)    #n
 #define FETCH(n)   "FETCH " TEXT(n) " FROM walwire_rows"
 
@@ -50,17 +54,48 @@ static struct hub_visibility parse_visibility(const PGresult *res, uint64_t **li
     return v;
 }
 
+/* Where a standby's replay stands; 0: the server is none. */
+static lsn_t replayed(PGconn *conn, struct err *e)
+{
+    lsn_t at = 0;
+    char *text = pg_on_standby(conn) ? pg_scalar(conn, e, "SELECT pg_last_wal_replay_lsn()") : NULL;
+    if (text)
+        (void)lsn_parse(slice_of(text), &at);
+    free(text);
+    return at;
+}
+
+/* Begins the transaction. In recovery pg_current_snapshot() lists nothing that is in progress. Whatever was
+ * commits behind the replay position of before: with that one, nothing is taken for seen that is not. */
+static PGresult *take_snapshot(PGconn *conn, lsn_t *before, struct err *e)
+{
+    for (int tries = 1;; tries++) {
+        lsn_t after = 0;
+        *before = replayed(conn, e);
+        if (e->kind || !pg_run(conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            return NULL;
+        PGresult *res = pg_query(conn, e, SQL_LIVE_SNAPSHOT, 0, NULL);
+        if (!res || !*before || tries == TRIES_MOST ||
+            (lsn_parse(slice_of(PQgetvalue(res, 0, 1)), &after) && after == *before))
+            return res;
+        PQclear(res);
+        if (!pg_run(conn, e, "ROLLBACK"))
+            return NULL;
+    }
+}
+
 /* The hub waits here for the stream; the pipeline, woken, asks the server where it stands (hub_waits). */
 static enum hub_verdict begin_rows(struct live_rows *r, PGconn *conn, uint64_t request, struct err *e)
 {
-    if (!pg_run(conn, e, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        return HUB_CANCELLED;
-    PGresult *res = pg_query(conn, e, SQL_LIVE_SNAPSHOT, 0, NULL);
+    lsn_t before;
+    PGresult *res = take_snapshot(conn, &before, e);
     if (!res)
         return HUB_CANCELLED;
     uint64_t *list;
     struct hub_visibility v = parse_visibility(res, &list);
     PQclear(res);
+    if (before)
+        v.insert_lsn = before;
     wake_signal(r->wake_fd);
     enum hub_verdict verdict = hub_rows_begin(r->hub, request, &v);
     free(list);
@@ -79,7 +114,18 @@ static char *quoted_table(PGconn *conn, const char *name, struct err *e)
     return table;
 }
 
-static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct err *e)
+struct asked {
+    struct live_rows *rows;
+    uint64_t request;
+};
+
+static bool is_unwanted(void *ctx)
+{
+    const struct asked *a = ctx;
+    return atomic_load(&a->rows->stop) || !hub_rows_wanted(a->rows->hub, a->request);
+}
+
+static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct asked *asked, struct err *e)
 {
     char *table = quoted_table(conn, q->table, e);
     if (!table)
@@ -93,10 +139,11 @@ static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct err
     buf_printf(&sql, " FROM %s", table);
     if (q->where)
         buf_printf(&sql, " WHERE %s", q->where);
-    bool ok = pg_run(conn, e, sql.ptr);
+    PGresult *res = pg_query_while(conn, e, sql.ptr, is_unwanted, asked);
+    PQclear(res);
     buf_free(&sql);
     free(table);
-    return ok;
+    return res != NULL;
 }
 
 static void write_rows(struct buf *b, const PGresult *res, const struct row_style *styles)
@@ -135,9 +182,10 @@ static bool send_rows(struct live_rows *r, PGconn *conn, const struct hub_reques
     struct arena arena = {0};
     struct row_style *styles = NULL;
     struct buf b = BUF_EMPTY;
-    bool ok = declare_cursor(conn, q, e), more = ok;
+    struct asked asked = {r, q->id};
+    bool ok = declare_cursor(conn, q, &asked, e), more = ok;
     while (more) {
-        PGresult *res = pg_query(conn, e, FETCH(FETCH_ROWS), 0, NULL);
+        PGresult *res = pg_query_while(conn, e, FETCH(FETCH_ROWS), is_unwanted, &asked);
         int n = res ? PQntuples(res) : 0;
         ok = res != NULL;
         if (n && !styles)
@@ -161,11 +209,17 @@ static void flush_wal(PGconn *conn)
         (void)(pg_run(conn, &ignored, "SELECT txid_current()") && pg_run(conn, &ignored, "COMMIT"));
 }
 
+/* Whoever waits for rows is told soon that the table is locked; a commit waits for no other server. */
+static bool session_set(PGconn *conn, struct err *e)
+{
+    return pg_run(conn, e, "SET lock_timeout = '5s'") && pg_run(conn, e, "SET synchronous_commit = local");
+}
+
 static bool serve(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
 {
     enum hub_verdict verdict = HUB_AGAIN;
     struct types *types = types_new();
-    bool ok = catalog_types(conn, types, NULL, e);
+    bool ok = session_set(conn, e) && catalog_types(conn, types, NULL, e);
     while (ok && verdict == HUB_AGAIN) {
         verdict = begin_rows(r, conn, q->id, e);
         ok = e->kind == ERR_NONE && (verdict != HUB_AGAIN || pg_run(conn, e, "ROLLBACK"));
@@ -189,7 +243,8 @@ static void serve_request(struct live_rows *r, const struct hub_request *q)
     if (conn && serve(r, conn, q, &e)) {
         hub_rows_end(r->hub, q->id);
     } else {
-        log_warn("reading %s for a browser: %s", q->table, e.text);
+        if (!is_unwanted(&(struct asked){r, q->id}))
+            log_warn("reading %s for a browser: %s", q->table, e.text);
         hub_rows_fail(r->hub, q->id, "the table cannot be read now", e.kind == ERR_RETRY);
     }
     PQfinish(conn);

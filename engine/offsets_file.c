@@ -14,6 +14,7 @@
  * not write, and tells of it only that once. So nothing more is stored until the next start. */
 #include "offsets_store.h"
 
+#include "clock.h"
 #include "failpoint.h"
 #include "log.h"
 #include "xmalloc.h"
@@ -32,15 +33,22 @@
 
 #define OURS "walwire"
 
-enum { MOST_FILE_BYTES = 64 * 1024 * 1024, VERSION = 1, MOST_HEAD = 160 };
+enum {
+    MOST_FILE_BYTES = 64 * 1024 * 1024,
+    VERSION = 1,
+    MOST_HEAD = 160,
+    LOCK_MS = 5000,
+    LOCK_STEP_US = 2000
+};
 
 struct file_store {
     struct offsets_store base;
     const char *setting;
     char *path, *name, *next_name, *previous_name; /* names inside the directory */
     int directory;
-    bool lost;   /* fsync has failed */
-    bool warned; /* that the file is damaged */
+    bool lost;     /* fsync has failed */
+    bool warned;   /* that the file is damaged */
+    bool unsynced; /* its directory cannot be synced, and that was said */
 };
 
 static bool cannot(struct file_store *s, const char *what, int why, struct err *e)
@@ -210,13 +218,26 @@ static bool write_all(int fd, const char *at, size_t len)
     return true;
 }
 
+/* Some file systems know nothing of the kind for a directory: a rename is as safe there as they make it. */
+static bool is_unsyncable(struct file_store *s, int fd, int why)
+{
+    if (fd != s->directory || why != EINVAL)
+        return false;
+    if (!s->unsynced)
+        log_warn("%s=%s: its file system cannot sync a directory: after a crash of the machine an older "
+                 "position may be found there",
+                 s->setting, s->path);
+    s->unsynced = true;
+    return true;
+}
+
 static bool sync_it(struct file_store *s, int fd, const char *what, struct err *e)
 {
     int failed;
     do
         failed = fsync(fd);
     while (failed && errno == EINTR);
-    if (!failed)
+    if (!failed || is_unsyncable(s, fd, errno))
         return true;
     if (errno == ENOSPC || errno == EDQUOT) /* the next try is a new file */
         return cannot(s, what, errno, e);
@@ -329,14 +350,28 @@ static bool file_change(struct file_store *s, struct slice key, struct slice val
     return ok;
 }
 
+/* Held for the time of one save: whoever keeps it longer hangs, and must not hang us too. */
+static bool lock_take(struct file_store *s, struct err *e)
+{
+    int64_t until = clock_mono_ms() + LOCK_MS;
+    while (flock(s->directory, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EINTR && errno != EWOULDBLOCK)
+            return cannot(s, "lock its directory", errno, e);
+        if (clock_mono_ms() >= until)
+            return err_set(e, ERR_RETRY, "%s=%s: another process has held the lock on its directory for %d s",
+                           s->setting, s->path, LOCK_MS / 1000);
+        usleep(LOCK_STEP_US);
+    }
+    return true;
+}
+
 static bool file_save(struct offsets_store *store, struct slice key, struct slice value, struct err *e)
 {
     struct file_store *s = (struct file_store *)store;
     if (is_lost(s, e))
         return false;
-    while (flock(s->directory, LOCK_EX) != 0)
-        if (errno != EINTR)
-            return cannot(s, "lock its directory", errno, e);
+    if (!lock_take(s, e))
+        return false;
     bool ok = file_change(s, key, value, e);
     flock(s->directory, LOCK_UN);
     return ok;

@@ -298,14 +298,18 @@ static bool messages_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_
                           struct reading *r, struct err *e)
 {
     int wait = r->ends ? OPEN_MS : READ_MS;
+    int64_t until = clock_mono_ms() + wait;
     while (r->open) {
-        rd_kafka_message_t *m = rd_kafka_consume_queue(queue, wait);
+        int64_t left = until - clock_mono_ms();
+        rd_kafka_message_t *m = left > 0 ? rd_kafka_consume_queue(queue, (int)left) : NULL;
         if (!m)
             return kafka_client_reach(consumer, 1000, e) &&
                    err_set(e, ERR_RETRY,
                            "%s: no answer within %d s, or a Kafka transaction in it stays open so long",
                            s->setting, wait / 1000);
         rd_kafka_resp_err_t code = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ? 0 : m->err;
+        if (!m->err && !r->ended[m->partition]) /* what comes behind an end brings no other one nearer */
+            until = clock_mono_ms() + wait;
         if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
             end_take(r, m->partition, m->offset);
         else if (!code)

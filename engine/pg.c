@@ -4,11 +4,17 @@
 #include "log.h"
 #include "xmalloc.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #define ASK_MS       5000
+#define LOOK_MS      100   /* whether a statement is given up */
 #define SEVERITY_END ":  " /* what libpq writes between the severity and the message of a server */
 
 /* SQLSTATE (or its class) to what it means for us, the longest first; everything else is CONFIG: a statement
@@ -243,9 +249,8 @@ static bool is_good(const PGresult *res)
     return s == PGRES_TUPLES_OK || s == PGRES_COMMAND_OK;
 }
 
-PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n, const char *const *params)
+static PGresult *checked(PGconn *conn, PGresult *res, const char *sql, struct err *e)
 {
-    PGresult *res = n ? PQexecParams(conn, sql, n, NULL, params, NULL, NULL, 0) : PQexec(conn, sql);
     if (is_good(res))
         return res;
     char what[80];
@@ -253,6 +258,40 @@ PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n, const ch
     pg_error(conn, res, e, what);
     PQclear(res);
     return NULL;
+}
+
+PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n, const char *const *params)
+{
+    PGresult *res = n ? PQexecParams(conn, sql, n, NULL, params, NULL, NULL, 0) : PQexec(conn, sql);
+    return checked(conn, res, sql, e);
+}
+
+static void cancel(PGconn *conn)
+{
+    char why[256];
+    PGcancel *c = PQgetCancel(conn);
+    if (c && !PQcancel(c, why, sizeof why))
+        log_debug("a statement was given up, but PostgreSQL was not told: %s", why);
+    PQfreeCancel(c);
+}
+
+PGresult *pg_query_while(PGconn *conn, struct err *e, const char *sql, bool (*given_up)(void *), void *ctx)
+{
+    bool ok = PQsendQuery(conn, sql) == 1;
+    while (ok && PQisBusy(conn)) {
+        if (given_up(ctx)) {
+            cancel(conn);
+            err_set(e, ERR_RETRY, "a statement was given up");
+            return NULL;
+        }
+        struct pollfd fd = {PQsocket(conn), POLLIN, 0};
+        poll(&fd, 1, LOOK_MS);
+        ok = PQconsumeInput(conn) == 1;
+    }
+    PGresult *res = ok ? PQgetResult(conn) : NULL;
+    for (PGresult *more = res; more && (more = PQgetResult(conn));)
+        PQclear(more);
+    return checked(conn, res, sql, e);
 }
 
 bool pg_run(PGconn *conn, struct err *e, const char *sql)
@@ -305,4 +344,25 @@ void pg_table(struct buf *b, const char *schema, const char *table)
     pg_ident(b, schema);
     buf_char(b, '.');
     pg_ident(b, table);
+}
+
+uint64_t pg_received(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+                 len >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
+    int unread = 0;
+    if (!known || ioctl(fd, FIONREAD, &unread) != 0)
+        return 0;
+    return info.tcpi_bytes_received - (uint64_t)unread;
+}
+
+int64_t pg_silent_ms(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+                 len >= offsetof(struct tcp_info, tcpi_last_data_recv) + sizeof info.tcpi_last_data_recv;
+    return known ? info.tcpi_last_data_recv : 0;
 }

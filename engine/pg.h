@@ -20,6 +20,11 @@ PGconn *pg_connect(const char *conninfo, struct err *e);
 /* Runs a statement with text parameters and checks for tuples or success. The result is the caller's to
  * PQclear. */
 PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n_params, const char *const *params);
+/* The same without parameters, of a statement that may take long: `given_up` is asked ten times a second, and
+ * once it says true the server is told to end the statement, and the connection is good for PQfinish only
+ * (NULL, ERR_RETRY). */
+PGresult *pg_query_while(PGconn *conn, struct err *e, const char *sql, bool (*given_up)(void *ctx),
+                         void *ctx);
 /* One statement without parameters whose result does not matter. Works on replication connections too. */
 bool pg_run(PGconn *conn, struct err *e, const char *sql);
 /* The first column of the first row, malloc'ed; NULL with *e set on errors, NULL with e->kind ERR_NONE on no
@@ -50,5 +55,10 @@ static inline bool pg_true(const PGresult *res, int row, int col)
 {
     return PQgetvalue(res, row, col)[0] == 't';
 }
+
+/* Bytes that were read from a TCP socket since it was opened; 0: not known. */
+uint64_t pg_received(int fd);
+/* For how long nothing has come in on a TCP socket, read or not, in milliseconds; 0: not known. */
+int64_t pg_silent_ms(int fd);
 
 #endif

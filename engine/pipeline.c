@@ -199,11 +199,14 @@ static bool row_failed(struct pipeline *p, struct capture *c, struct err *e)
 static bool put_records(struct pipeline *p, struct capture *c, const struct envelope_record *records, int n,
                         struct order_counter *counter, struct err *e)
 {
+    int last = n - 1;
+    while (last > 0 && !records[last].op) /* a tombstone is no event */
+        last--;
     for (int i = 0; i < n; i++) {
         uint64_t dropped = p->counts.too_large;
         if (!put_record(p, c, &records[i], e))
             return false;
-        if (p->counts.too_large == dropped || !counter || !records[i].op || i < n - 1)
+        if (p->counts.too_large == dropped || !counter || !records[i].op || i != last)
             continue;
         counter->total--;
         --*counter->collection;
@@ -360,7 +363,10 @@ static bool drop_slot_on_stop(struct pipeline *p, struct err *e)
         return true;
     link_close(p->link);
     p->link = NULL;
-    return slot_drop(p->conn, p->config->slot_name, e);
+    if (slot_drop(p->conn, p->config->slot_name, e))
+        return true;
+    log_warn("slot.drop.on.stop: %s; the slot keeps WAL until it is dropped", e->text);
+    return false;
 }
 
 /* A random id for each start, as a UUID. */

@@ -86,8 +86,9 @@ struct pipeline {
     lsn_t begin, commit;
     lsn_t
         bulky; /* the commit of the last transaction with a row that has left libpq large buffers; 0: none */
-    struct mark *mark;    /* NULL: none */
-    struct source source; /* of the next event */
+    int64_t bulky_done_ms; /* since when it has been stored; 0: it is not */
+    struct mark *mark;     /* NULL: none */
+    struct source source;  /* of the next event */
     struct order_counter counter;
     uint64_t tx;            /* counts transactions */
     struct tally **touched; /* collections with events in it, for its END record */
@@ -152,6 +153,9 @@ bool heartbeat_action(struct pipeline *p, struct err *e);
  * lives: before anything is read that its former owner may still change. ERR_RETRY after slot.max.retries
  * times slot.retry.delay.ms; with walwire.standby it waits until it is told to stop. */
 bool claim_hold(struct pipeline *p, struct err *e);
+/* ERR_RETRY: the connection that holds the slot is gone, as far as is known here. ask: the server is asked as
+ * well, where the connection is not streaming yet. */
+bool claim_kept(struct pipeline *p, bool ask, struct err *e);
 /* ERR_RETRY: another session reads from it. */
 bool claim_look(struct pipeline *p, struct slot_state *slot, struct err *e);
 bool claim_create(struct pipeline *p, const char *name, PGconn *conn, bool temporary, struct slot_start *at,

@@ -135,7 +135,8 @@ static bool open_sink(struct pipeline *p, struct err *e)
                                    .limits = p->face->limits,
                                    .transactional_id = id,
                                    .positions_topic =
-                                       id ? offsets_topic(p->env->worker, p->config->offsets_topic) : NULL};
+                                       id ? offsets_topic(p->env->worker, p->config->offsets_topic) : NULL,
+                                   .standby = p->config->standby};
     p->sink = p->sink_type->open(&o, e);
     free(id);
     return p->sink != NULL;

@@ -5,22 +5,18 @@
  * goes on. Text is what all rules are made for, so binary is read only until that transaction is done. */
 #include "row_size.h"
 
+#include "clock.h"
 #include "dead_letter.h"
 #include "link.h"
 #include "log.h"
-
-#include <linux/tcp.h>
-#include <netinet/in.h>
-#include <stddef.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #define MB ((size_t)1 << 20)
 #define BULKY                                                                                                \
     (32 * MB) /* libpq's input buffer only grows: what such a row has left there is worth a reconnect */
 
 /* Queues of the stream and of the producer, and what a process has besides. */
-enum { FIXED_MB = 40, COPIES = 3 }; /* libpq's buffer, the message, what is made of it */
+enum { FIXED_MB = 40, COPIES = 4 }; /* libpq's buffer (two: it doubles), the message, what is made of it */
+enum { RENEW_MS = 5000, FLUSH_MS = 5000 }; /* RENEW_MS: a stream that is not idle is left after so long */
 
 size_t row_size_most(const struct config *c)
 {
@@ -60,18 +56,6 @@ void row_size_done(struct pipeline *p, struct capture *c)
     arena_free(&p->converted);
 }
 
-uint64_t row_size_received(int fd)
-{
-    struct tcp_info info;
-    socklen_t len = sizeof info;
-    bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-                 len >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
-    int unread = 0;
-    if (!known || ioctl(fd, FIONREAD, &unread) != 0)
-        return 0;
-    return info.tcpi_bytes_received - (uint64_t)unread;
-}
-
 bool row_size_binary(const struct pipeline *p)
 {
     return p->face->binary_until != 0;
@@ -81,16 +65,19 @@ bool row_size_switch(struct pipeline *p, struct err *e)
 {
     struct err said = *e;
     lsn_t received = link_received(p->link);
-    bool was = row_size_binary(p), can = PQserverVersion(p->conn) >= 140000;
-    if (was || !can)
+    const char *why = row_size_binary(p)                  ? "also in binary form (1 GB at most)"
+                      : PQserverVersion(p->conn) < 140000 ? "and binary form begins with version 14"
+                      : link_has_param(p->config->slot_stream_params, "binary")
+                          ? "and slot.stream.params sets the option binary, so that no other form is tried"
+                          : NULL;
+    if (why)
         return err_set(
             e, ERR_CONFIG,
             "%s: a row behind LSN " LSN_FMT
-            " is too large for PostgreSQL to send, %s. The slot cannot get past it. Shorten the row, "
-            "move the slot past its transaction (pg_replication_slot_advance), delete the "
-            "connector's offsets and begin with a new snapshot",
-            said.text, LSN_ARG(received),
-            was ? "also in binary form (1 GB at most)" : "and binary form begins with version 14");
+            " is too large for PostgreSQL to send, %s, or the server's own memory request failed. The slot "
+            "cannot get past it. Shorten the row, move the slot past its transaction "
+            "(pg_replication_slot_advance), delete the connector's offsets and begin with a new snapshot",
+            said.text, LSN_ARG(received), why);
     p->face->binary_until = p->mark && p->commit > received ? p->commit : received + 1;
     p->face->renew = true;
     return err_set(e, ERR_RETRY,
@@ -99,10 +86,26 @@ bool row_size_switch(struct pipeline *p, struct err *e)
                    said.text, LSN_ARG(received), LSN_ARG(p->face->binary_until));
 }
 
+/* What is on its way is stored first, so that nothing is published twice. */
 static bool begin_anew(struct pipeline *p, const char *why, struct err *e)
 {
+    if (!p->sink_type->flush(p->sink, FLUSH_MS, e) || !checkpoint_tick(p, true, e))
+        return false;
     p->face->renew = true;
     return err_set(e, ERR_RETRY, "%s", why);
+}
+
+/* Between large rows their memory is kept: they would only take it again. */
+static bool memory_is_due(struct pipeline *p, bool idle, lsn_t stored)
+{
+    int64_t now = clock_mono_ms();
+    if (!p->bulky || stored <= p->bulky) {
+        p->bulky_done_ms = 0;
+        return false;
+    }
+    if (!p->bulky_done_ms)
+        p->bulky_done_ms = now;
+    return idle || now - p->bulky_done_ms >= RENEW_MS;
 }
 
 bool row_size_past(struct pipeline *p, bool idle, struct err *e)
@@ -114,7 +117,7 @@ bool row_size_past(struct pipeline *p, bool idle, struct err *e)
         p->face->binary_until = 0;
         return begin_anew(p, "what was too large to be sent as text is done: reading text again", e);
     }
-    if (idle && p->bulky && stored > p->bulky)
+    if (memory_is_due(p, idle, stored))
         return begin_anew(p, "a large row is done: connecting again, to give its memory back", e);
     return true;
 }

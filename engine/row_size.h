@@ -16,16 +16,14 @@ bool row_size_check(struct pipeline *p, struct capture *c, const struct change *
 /* The same, after it: what it has left of memory is given back. */
 void row_size_done(struct pipeline *p, struct capture *c);
 
-/* Bytes that were read from a TCP socket since it was opened; 0: not known. */
-uint64_t row_size_received(int fd);
-
 /* The stream has ended at such a row; *e has the server's words. Always false. ERR_RETRY: the next run, which
  * follows at once, reads in binary form until it is past the transaction; ERR_CONFIG: that does not help. */
 bool row_size_switch(struct pipeline *p, struct err *e);
 /* Whether this run reads in binary form. */
 bool row_size_binary(const struct pipeline *p);
 /* False, ERR_RETRY, when the run is to begin anew: once what had to be read in binary form is stored, to read
- * text again; once a very large row is stored and the stream is idle, to give its memory back. */
+ * text again; once a very large row is stored and the stream is idle, or some seconds later, to give its
+ * memory back. */
 bool row_size_past(struct pipeline *p, bool idle, struct err *e);
 
 #endif

@@ -24,6 +24,7 @@ struct reader {
     struct ring *ring, *spare; /* batches to the pipeline, and back from it */
     struct scan_batch *batch;  /* being filled */
     atomic_size_t held;        /* bytes in the ring and in the pipeline's hands */
+    uint64_t row_from;         /* what had been read when the last row was whole */
     int stop_fd;
     pthread_t thread;
     bool started;
@@ -68,14 +69,20 @@ static bool wait_for(struct reader *r, int fd)
     return !stopping(r);
 }
 
+static bool wait_for_room(struct reader *r)
+{
+    bool ok = wait_for(r, ring_space_fd(r->ring));
+    if (ok)
+        wake_clear(ring_space_fd(r->ring));
+    return ok;
+}
+
 static bool hand_over(struct reader *r)
 {
     size_t bytes = r->batch->bytes.len;
-    while (atomic_load(&r->held) >= HELD_BYTES || !ring_push(r->ring, r->batch)) {
-        if (!wait_for(r, ring_space_fd(r->ring)))
+    while (atomic_load(&r->held) >= HELD_BYTES || !ring_push(r->ring, r->batch))
+        if (!wait_for_room(r))
             return false;
-        wake_clear(ring_space_fd(r->ring));
-    }
     atomic_fetch_add(&r->held, bytes);
     r->batch = NULL;
     return true;
@@ -92,7 +99,8 @@ static bool lost(struct reader *r, const PGresult *res, struct err *e)
         struct err said = *e;
         return err_set(e, ERR_CONFIG,
                        "%s: a row is too large for PostgreSQL to send as text (1 GB, and a bytea has two "
-                       "characters a byte): leave it out with snapshot.select.statement.overrides, or the "
+                       "characters a byte), or the server's own memory request failed: leave it out with "
+                       "snapshot.select.statement.overrides, or the "
                        "column with column.exclude.list",
                        said.text);
     }
@@ -137,9 +145,35 @@ static bool copy_end(struct reader *r, struct err *e)
     return ok;
 }
 
+/* libpq has no whole row any more. As the link does it (link.c): a row is measured by what has come since the
+ * last one. */
+static bool row_fits(struct reader *r, bool whole, struct err *e)
+{
+    const struct scan_options *o = &r->scan->o;
+    size_t most = o->most_row / r->scan->n_readers;
+    uint64_t received = most ? pg_received(PQsocket(r->conn)) : 0;
+    if (whole)
+        r->row_from = received;
+    return !received || received - r->row_from <= most ||
+           err_set(e, ERR_CONFIG,
+                   "a row has more than %zu bytes, for which walwire.memory.max.mb=%d leaves no room with "
+                   "snapshot.max.threads=%zu: raise the limit",
+                   most, o->memory_max_mb, r->scan->n_readers);
+}
+
+/* A large row in the pipeline's hands is waited for: the next one would need as much again. */
+static bool read_more(struct reader *r, struct err *e)
+{
+    while (atomic_load(&r->held) >= HELD_BYTES)
+        if (!wait_for_room(r))
+            return false;
+    return wait_for(r, PQsocket(r->conn)) && (PQconsumeInput(r->conn) || lost(r, NULL, e));
+}
+
 static bool copy_rows(struct reader *r, struct err *e)
 {
     size_t item = r->batch->item;
+    bool whole = true;
     while (!stopping(r)) {
         char *row;
         int n = PQgetCopyData(r->conn, &row, 1);
@@ -148,12 +182,12 @@ static bool copy_rows(struct reader *r, struct err *e)
         if (n < -1)
             return lost(r, NULL, e);
         if (n == 0) {
-            if (!wait_for(r, PQsocket(r->conn)))
+            if (!row_fits(r, whole, e) || !read_more(r, e))
                 return false;
-            if (!PQconsumeInput(r->conn))
-                return lost(r, NULL, e);
+            whole = false;
             continue;
         }
+        whole = true;
         buf_append(&r->batch->bytes, row, (size_t)n);
         PQfreemem(row);
         if (r->batch->bytes.len < BATCH_BYTES)

@@ -30,6 +30,9 @@ struct scan_options {
     const struct scan_item *items; /* live until scan_close */
     size_t n_items;
     int wake_fd; /* signalled when a batch is ready */
+    size_t
+        most_row; /* of all readers together; a row of more bytes ends its reader, ERR_CONFIG; 0: any size */
+    int memory_max_mb; /* what that comes from */
 };
 
 struct scan;

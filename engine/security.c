@@ -31,21 +31,32 @@ static const char *https_setting(const struct props *worker, const char *name)
     return value ? value : props_get(worker, name);
 }
 
+/* Clients that are only asked for a certificate may as well have none: there is no such half here. */
+static bool client_auth(const struct props *worker, bool *required, struct err *e)
+{
+    const char *value = https_setting(worker, "ssl.client.auth");
+    *required = value && strcasecmp(value, "required") == 0;
+    if (!value || *required || strcasecmp(value, "none") == 0)
+        return true;
+    if (strcasecmp(value, "requested") != 0)
+        return err_set(e, ERR_CONFIG, "ssl.client.auth=%s: it must be required, requested or none", value);
+    log_warn("ssl.client.auth=requested: clients are not asked for a certificate; set required, or none");
+    return true;
+}
+
 bool security_web(const struct props *worker, struct web_options *out, struct err *e)
 {
     const char *extensions = props_get(worker, "rest.extension.classes");
-    const char *client = https_setting(worker, "ssl.client.auth");
     out->users_file = props_get(worker, "walwire.rest.users.file");
     out->allowed_hosts = props_get(worker, "walwire.allowed.hosts");
     out->tls = (struct web_tls){.keystore = https_setting(worker, "ssl.keystore.location"),
                                 .keystore_type = https_setting(worker, "ssl.keystore.type"),
                                 .key_password = https_setting(worker, "ssl.key.password"),
-                                .truststore = https_setting(worker, "ssl.truststore.location"),
-                                .client_required = client && strcasecmp(client, "required") == 0};
+                                .truststore = https_setting(worker, "ssl.truststore.location")};
     if (extensions && *extensions && !out->users_file)
         return err_set(e, ERR_CONFIG,
                        "rest.extension.classes=%s: extensions are Java; for a login on REST set "
                        "walwire.rest.users.file, and remove this",
                        extensions);
-    return true;
+    return client_auth(worker, &out->tls.client_required, e);
 }

@@ -13,7 +13,7 @@
 #define LEAVE_MS      2000 /* a walsender takes a moment to notice that its reader is gone */
 #define LEAVE_STEP_MS 20
 
-enum { PLUGIN, TYPE, DATABASE, ACTIVE, ACTIVE_PID, CONFIRMED, RESTART, WAL_STATUS, TEMPORARY, REASON };
+enum { PLUGIN, TYPE, DATABASE, ACTIVE, ACTIVE_PID, CONFIRMED, RESTART, WAL_STATUS, TEMPORARY, REASON, COPY };
 
 static bool slot_fits(const PGresult *res, const char *name, const char *dbname, struct err *e)
 {
@@ -53,6 +53,7 @@ bool slot_look(PGconn *conn, const char *name, const char *dbname, struct slot_s
             .exists = true,
             .active = pg_true(res, 0, ACTIVE),
             .active_pid = PQgetisnull(res, 0, ACTIVE_PID) ? 0 : atoi(PQgetvalue(res, 0, ACTIVE_PID)),
+            .copy = pg_true(res, 0, COPY),
             .lost = status && strcmp(status, "lost") == 0,
             .confirmed = lsn_cell(res, CONFIRMED),
             .restart = lsn_cell(res, RESTART)};
@@ -207,5 +208,7 @@ bool slot_drop(PGconn *conn, const char *name, struct err *e)
         poll(NULL, 0, LEAVE_STEP_MS);
         dropped = count_rows(conn, SQL_SLOT_DROP, name, e);
     }
-    return dropped >= 0 || err_prefix(e, "dropping slot %s", name);
+    if (dropped == 0)
+        err_set(e, ERR_RETRY, "it is still in use");
+    return dropped > 0 || err_prefix(e, "dropping slot %s", name);
 }

@@ -10,6 +10,7 @@ struct slot_state {
     bool exists;
     bool active;
     int active_pid;
+    bool copy;       /* a standby's, of its primary's slot: not to be read from before a promotion */
     bool lost;       /* wal_status lost: it cannot be read from any more */
     char reason[32]; /* the server's word for why, from 16 on; "" */
     lsn_t confirmed, restart;
@@ -40,6 +41,7 @@ bool slot_create(PGconn *replication, const struct slot_request *request, struct
                  struct err *e);
 /* Moves a slot that nobody reads from forward. ERR_CONFIG, with SQLSTATE's kind, when the server refuses. */
 bool slot_advance(PGconn *conn, const char *name, lsn_t to, struct err *e);
+/* One that is not there is no error. ERR_RETRY: it is still in use some seconds later. */
 bool slot_drop(PGconn *conn, const char *name, struct err *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include "failpoint.h"
 #include "log.h"
 #include "readings.h"
+#include "row_size.h"
 #include "xmalloc.h"
 
 #include <poll.h>
@@ -52,7 +53,8 @@ static void tell_progress(struct reading *r, const struct snapshot_table *t)
 
 static bool look_around(struct reading *r, struct err *e)
 {
-    if (!r->p->sink_type->poll(r->p->sink, e) || (r->p->exact.on && !checkpoint_tick(r->p, false, e)))
+    if (!claim_kept(r->p, false, e) || !r->p->sink_type->poll(r->p->sink, e) ||
+        (r->p->exact.on && !checkpoint_tick(r->p, false, e)))
         return false;
     return !pipeline_stopping(r->p) ||
            err_set(e, ERR_RETRY, "stopped during the snapshot: it starts again with the connector");
@@ -245,7 +247,12 @@ static bool open_readers(struct reading *r, const char *snapshot, struct err *e)
     PGconn **readers = xcalloc(n + 1, sizeof(PGconn *));
     while (open < n && (readers[open] = open_reader(r, snapshot, e)))
         open++;
-    struct scan_options o = {r->plan.items, r->plan.n_items, r->p->face->wake_fd};
+    const struct config *c = r->p->config;
+    const struct scan_options o = {.items = r->plan.items,
+                                   .n_items = r->plan.n_items,
+                                   .wake_fd = r->p->face->wake_fd,
+                                   .most_row = row_size_most(c),
+                                   .memory_max_mb = c->memory_max_mb};
     if (open == n)
         r->scan = scan_open(readers, n, &o, e);
     else
@@ -366,14 +373,14 @@ static bool finish(struct pipeline *p, lsn_t lsn, struct err *e)
         if (pipeline_stopping(p))
             return err_set(e, ERR_RETRY,
                            "stopped before the snapshot was delivered: it starts again with the connector");
-        if (!p->sink_type->poll(p->sink, e))
+        if (!claim_kept(p, false, e) || !p->sink_type->poll(p->sink, e))
             return false;
     }
     *e = (struct err){0};
     ledger_close(p->ledger, lsn, p->source.tx_id, p->source.ts_us);
     p->mark = NULL;
     struct offset o = {.present = true, .lsn = lsn, .tx_id = p->source.tx_id, .ts_usec = p->source.ts_us};
-    return !FAILPOINT_ERROR("snapshot-store", e) && checkpoint_save(p, &o, e) &&
+    return !FAILPOINT_ERROR("snapshot-store", e) && claim_kept(p, true, e) && checkpoint_save(p, &o, e) &&
            !FAILPOINT_ERROR("snapshot-done", e);
 }
 

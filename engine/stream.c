@@ -14,10 +14,11 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define IDLE_MS  1000 /* the longest sleep */
-#define WATCH_MS 20   /* while rows may not be of any size */
-#define ASK_MS   100  /* while a browser waits for the stream to reach a position */
-#define HALT_MS  4000 /* a stop waits so long for a place inside a transaction to stop at */
+#define IDLE_MS     1000 /* the longest sleep */
+#define WATCH_MS    20   /* while rows may not be of any size */
+#define ASK_MS      100  /* while a browser waits for the stream to reach a position */
+#define HALT_MS     4000 /* a stop waits so long for a place inside a transaction to stop at */
+#define LOOK_FRAMES 64   /* after so many of a batch it is asked whether the slot is still ours */
 
 /* ---- records beside the rows ---- */
 
@@ -200,7 +201,12 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
         p->mark = ledger_open(p->ledger);
     record_message(&p->key, &p->value, &p->records, c, &p->source, counter ? &order : NULL, clock_wall_ms(),
                    &p->scratch);
+    uint64_t dropped = p->counts.too_large;
     bool ok = put_own(p, own_topic(p, topic_of_messages), -1, e);
+    if (counter && p->counts.too_large != dropped) { /* it was too large: no event, as with rows */
+        counter->total--;
+        --*counter->collection;
+    }
     p->source.tx_id = tx_id;
     if (own_mark && ok) {
         p->seen = p->seen > c->lsn ? p->seen : c->lsn + 1;
@@ -377,11 +383,12 @@ static bool read_ahead(struct pipeline *p, const struct batch *b, size_t at, str
 
 static bool on_batch(struct pipeline *p, struct batch *b, struct err *e)
 {
-    size_t at = 0;
+    size_t at = 0, n = 0;
     struct slice frame;
     bool ok = !FAILPOINT_ERROR("batch-taken", e);
     while (ok && !p->halt.reached && batch_next(b, &at, &frame))
-        ok = read_ahead(p, b, at, frame, e) && on_frame(p, frame, e);
+        ok = (n++ % LOOK_FRAMES || !link_is_cut(p->link, e)) && read_ahead(p, b, at, frame, e) &&
+             on_frame(p, frame, e);
     catalog_ahead_free(p->ahead);
     p->ahead = NULL;
     if (ok && b->last) {

@@ -507,7 +507,8 @@ static bool producer_open(struct sink *s, const struct sink_options *options, st
     s->rk = kafka_client_new(RD_KAFKA_PRODUCER, conf, e);
     if (!s->rk || !kafka_client_reach(s->rk, OPEN_TIMEOUT_MS, e))
         return false;
-    s->transaction = id ? kafka_transaction_open(s->rk, id, options->positions_topic, e) : NULL;
+    s->transaction =
+        id ? kafka_transaction_open(s->rk, id, options->positions_topic, options->standby, e) : NULL;
     return !id || s->transaction;
 }
 

@@ -2,7 +2,8 @@
  *
  * A broker measures the batch as it comes, compressed; which message of it was too much it does not say. So
  * what is learned first is how large a batch may be. Batches of several messages then stay below it, even
- * uncompressed, and whatever is refused after that was alone in its batch. */
+ * uncompressed, so that a refused message larger than that was alone in its batch. One that is not larger
+ * says that the topic takes less by now. */
 #include "kafka_size.h"
 
 #include "kafka_client.h"
@@ -79,7 +80,8 @@ static bool learn_batch(rd_kafka_t *rk, const rd_kafka_message_t *m, struct limi
     if (!most)
         return refused_for_good(
             m, " (which one is not known: grant DescribeConfigs on the topic to have its limit kept to)", e);
-    limits_learn(limits, topic, (struct limit){.batch = most});
+    if (!limits_learn(limits, topic, (struct limit){.batch = most}))
+        return refused_for_good(m, ", though its batch is within the topic's max.message.bytes", e);
     return err_set(e, ERR_RETRY,
                    "Kafka topic %s, partition %d, refused a batch: it takes %zu bytes (max.message.bytes); "
                    "sending again from the last stored position, in smaller batches",
@@ -91,14 +93,14 @@ bool kafka_size_refused(rd_kafka_t *rk, const rd_kafka_message_t *m, struct limi
     const char *topic = rd_kafka_topic_name(m->rkt);
     if (!limits)
         return refused_for_good(m, "", e);
-    if (!limits_of(limits, topic).batch)
+    size_t batch = limits_of(limits, topic).batch, size = size_of_sent(m);
+    if (!batch || size <= batch)
         return learn_batch(rk, m, limits, e);
-    size_t size = size_of_sent(m);
     if (!limits_learn(limits, topic, (struct limit){.message = size}))
         return refused_for_good(m, ", as before", e);
     return err_set(
         e, ERR_RETRY,
         "Kafka topic %s, partition %d, refused a message of %zu bytes, though sent alone and "
         "compressed: it takes %zu (max.message.bytes); starting again from the last stored position",
-        topic, m->partition, size, limits_of(limits, topic).batch);
+        topic, m->partition, size, batch);
 }

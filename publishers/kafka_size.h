@@ -17,7 +17,8 @@ size_t kafka_size_most(struct limit limit, bool compresses);
 
 /* A delivery report says MSG_SIZE_TOO_LARGE: asks for the topic's limit, and learns it. Always false.
  * ERR_RETRY: something was learned, so that the next producer keeps to it; ERR_CONFIG: nothing new, an
- * operator must raise the limit. */
+ * operator must raise the limit. A message no larger than the limit known so far teaches no size of
+ * messages, for the limit was not its own: the topic is asked again. */
 bool kafka_size_refused(rd_kafka_t *rk, const rd_kafka_message_t *m, struct limits *limits, struct err *e);
 
 #endif

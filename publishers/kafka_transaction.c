@@ -21,9 +21,10 @@ struct kafka_transaction {
     rd_kafka_topic_t *positions; /* NULL before the first one: asking for a topic could create it */
     char *id, *topic;
     int timeout_ms; /* transaction.timeout.ms: after that the broker ends one by itself */
+    bool standby;
     bool open;
     bool sealed;      /* its position is among the messages */
-    int64_t begun_ms; /* when it was opened */
+    int64_t begun_ms; /* when it was opened, by a clock that a suspended machine does not stop */
 };
 
 static bool conf_text(const rd_kafka_conf_t *conf, const char *name, char *text, size_t size)
@@ -73,7 +74,7 @@ bool kafka_transaction_configure(rd_kafka_conf_t *conf, const char *id, const st
 
 static bool expired(const struct kafka_transaction *t)
 {
-    return t->open && clock_mono_ms() - t->begun_ms >= t->timeout_ms;
+    return t->open && clock_boot_ms() - t->begun_ms >= t->timeout_ms;
 }
 
 bool kafka_transaction_fatal(const struct kafka_transaction *t, rd_kafka_resp_err_t code, const char *said,
@@ -88,6 +89,11 @@ bool kafka_transaction_fatal(const struct kafka_transaction *t, rd_kafka_resp_er
                        "Kafka ended a transaction of %s that was open for longer than "
                        "transaction.timeout.ms=%d; going on from the last stored position",
                        t->id, t->timeout_ms);
+    if (t->standby)
+        return err_set(e, ERR_RETRY,
+                       "another process has taken over: Kafka has fenced off this one, which has written "
+                       "nothing since (transactional.id=%s)",
+                       t->id);
     return err_set(e, ERR_CONFIG,
                    "another process runs this connector: Kafka has fenced off this one, which has written "
                    "nothing since (transactional.id=%s); stop one of them, or give them different names or "
@@ -118,13 +124,14 @@ static bool positions_open(struct kafka_transaction *t, struct err *e)
 }
 
 struct kafka_transaction *kafka_transaction_open(rd_kafka_t *rk, const char *id, const char *topic,
-                                                 struct err *e)
+                                                 bool standby, struct err *e)
 {
     char limit[32] = "";
     struct kafka_transaction *t = xcalloc(1, sizeof *t);
     t->rk = rk;
     t->id = xstrdup(id);
     t->topic = xstrdup(topic);
+    t->standby = standby;
     conf_text(rd_kafka_conf(rk), "transaction.timeout.ms", limit, sizeof limit);
     t->timeout_ms = atoi(limit);
     rd_kafka_error_t *error = rd_kafka_init_transactions(rk, INIT_MS);
@@ -153,7 +160,7 @@ bool kafka_transaction_begin(struct kafka_transaction *t, struct err *e)
     if (error)
         return failed(t, error, e);
     t->open = true;
-    t->begun_ms = clock_mono_ms();
+    t->begun_ms = clock_boot_ms();
     return true;
 }
 

@@ -19,10 +19,10 @@ struct kafka_transaction;
 bool kafka_transaction_configure(rd_kafka_conf_t *conf, const char *id, const struct props *worker,
                                  struct err *e);
 /* Fences off whoever used the id before, and has the broker end what that one left open: blocks until it has,
- * some seconds at most. topic: of the positions. ERR_RETRY, ERR_CONFIG: no right, or a time limit that the
- * broker does not allow. rk stays the caller's, and must live longer. */
+ * some seconds at most. topic: of the positions; standby: as in sink_options. ERR_RETRY, ERR_CONFIG: no
+ * right, or a time limit that the broker does not allow. rk stays the caller's, and must live longer. */
 struct kafka_transaction *kafka_transaction_open(rd_kafka_t *rk, const char *id, const char *topic,
-                                                 struct err *e);
+                                                 bool standby, struct err *e);
 /* For each message: begins a transaction where none is open. */
 bool kafka_transaction_begin(struct kafka_transaction *t, struct err *e);
 /* The last message of a transaction: the position; its delivery report has `mark` as its opaque. SINK_FULL:
@@ -37,7 +37,7 @@ enum sink_result kafka_transaction_commit(struct kafka_transaction *t, int timeo
 void kafka_transaction_abort(struct kafka_transaction *t, int timeout_ms);
 void kafka_transaction_close(struct kafka_transaction *t); /* NULL is fine */
 /* What a fatal error of the producer means. Always false. ERR_CONFIG: another process has taken over;
- * ERR_RETRY: the transaction was open for too long, or any other error. */
+ * ERR_RETRY: it has, and `standby`; or the transaction was open for too long, or any other error. */
 bool kafka_transaction_fatal(const struct kafka_transaction *t, rd_kafka_resp_err_t code, const char *said,
                              struct err *e);
 

@@ -69,6 +69,15 @@ bool limits_learn(struct limits *l, const char *topic, struct limit found)
     return batch || message;
 }
 
+/* A whole number of UTF-8 characters. */
+static struct slice key_cut(struct slice key)
+{
+    size_t n = key.len < MOST_KEY_SHOWN ? key.len : MOST_KEY_SHOWN;
+    while (n && n < key.len && ((unsigned char)key.ptr[n] & 0xC0) == 0x80)
+        n--;
+    return slice_cut(key, 0, n);
+}
+
 /* The one way to the row; its values stay out, and the key's schema. */
 static struct slice key_shown(struct slice key)
 {
@@ -82,7 +91,7 @@ static struct slice key_shown(struct slice key)
 
 bool refusal_set(const struct refusal *r, const struct message *m, struct err *e)
 {
-    struct slice whole = key_shown(m->key), key = slice_cut(whole, 0, MOST_KEY_SHOWN);
+    struct slice whole = key_shown(m->key), key = key_cut(whole);
     return err_set(
         e, ERR_DATA,
         "Kafka topic %s: the message with key " SLICE_FMT "%s has %s%zu bytes, more than %s=%zu allows; %s",

@@ -290,8 +290,63 @@ START_TEST(placeholders_stay_where_the_worker_file_says)
     props_set(worker, "config.providers.file.param.allowed.paths", "/nowhere");
     ck_assert(!props_confine(worker, &e) && strstr(e.text, "/nowhere"));
     ck_assert(props_confine(props_new(), &e));
+    setenv("SHOP_HOST", "db1", 1);
+    setenv("shop_host", "db2", 1);
+    props_set(worker = props_new(), "config.providers.env.param.allowlist.pattern", "SHOP_.{1,9}");
+    ck_assert_msg(props_confine(worker, &e), "%s", e.text);
+    cannot_expand("${env:shop_host}");
+    props_set(p, "x", "${env:SHOP_HOST}");
+    ck_assert_msg(props_expand(p, &e) != NULL, "%s", e.text);
+    ck_assert(props_confine(props_new(), &e));
     unlink(link);
     rmdir(inside);
+    file_remove();
+}
+END_TEST
+
+#define KAFKAS "org.apache.kafka.common.config.provider."
+
+/* Connect's providers have any name: what is set for it holds, or is refused, and never has no effect. */
+START_TEST(a_provider_is_confined_by_any_name)
+{
+    static const char *const useless[][3] = {
+        {"config.providers.a.param.allowed.paths", "/", NULL},
+        {"config.providers.a.param.allowed.paths", "/", "com.example.Vault"},
+        {"config.providers.file.param.allowed.paths", "/", "com.example.Vault"},
+        {"config.providers.a.param.allowlist.pattern", "X", KAFKAS "FileConfigProvider"},
+        {"config.providers.file.param.allowlist.pattern", "X", NULL},
+        {"config.providers.env.param.allowed.paths", "/", NULL},
+    };
+    struct err e = {0};
+    file_write(SLICE("a=1\n"));
+    char *as_alias = xasprintf("${a:%s:a}", path), *as_file = xasprintf("${file:%s:a}", path);
+    struct props *worker = props_new(), *p = props_new();
+    props_set(worker, "config.providers", "a,b,v");
+    props_set(worker, "config.providers.a.class", KAFKAS "FileConfigProvider");
+    props_set(worker, "config.providers.v.class", "com.example.Vault");
+    props_set(worker, "config.providers.v.param.token", "t");
+    props_set(worker, "config.providers.a.param.allowed.paths", dir);
+    props_set(p, "x", as_alias);
+    ck_assert_msg(props_confine(worker, &e), "%s", e.text);
+    ck_assert_msg((p = props_expand(p, &e)) != NULL, "%s", e.text);
+    is(p, "x", "1");
+    cannot_expand("${v:a:b}");
+    props_set(worker, "config.providers.a.param.allowed.paths", "/usr");
+    ck_assert_msg(props_confine(worker, &e), "%s", e.text);
+    cannot_expand(as_alias);
+    cannot_expand(as_file);
+    props_set(worker, "config.providers.file.param.allowed.paths", dir);
+    ck_assert(!props_confine(worker, &e) && strstr(e.text, "give one of them"));
+    for (size_t i = 0; i < sizeof useless / sizeof *useless; i++) {
+        const char *alias = useless[i][0] + strlen("config.providers.");
+        char *class = xasprintf("config.providers.%.*s.class", (int)strcspn(alias, "."), alias);
+        props_set(worker = props_new(), useless[i][0], useless[i][1]);
+        if (useless[i][2])
+            props_set(worker, class, useless[i][2]);
+        ck_assert_msg(!props_confine(worker, &e), "%s", useless[i][0]);
+        ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, useless[i][0]), "%s", e.text);
+    }
+    ck_assert(props_confine(props_new(), &e));
     file_remove();
 }
 END_TEST
@@ -363,5 +418,6 @@ SUITE_MAIN("props", a_properties_file_is_read_as_java_reads_it, escapes_of_a_fil
            a_bad_file_is_refused_with_its_line, a_missing_file_is_named, a_flat_json_object_becomes_text,
            other_json_is_refused, the_order_is_that_of_insertion, presets_and_booleans,
            sections_and_copies_are_apart_from_their_source, placeholders_are_replaced_in_a_copy,
-           placeholders_stay_where_the_worker_file_says, only_files_are_read_for_placeholders,
-           a_list_of_names_is_bounded, what_cannot_be_resolved_is_named, names_of_secrets_are_known)
+           placeholders_stay_where_the_worker_file_says, a_provider_is_confined_by_any_name,
+           only_files_are_read_for_placeholders, a_list_of_names_is_bounded, what_cannot_be_resolved_is_named,
+           names_of_secrets_are_known)

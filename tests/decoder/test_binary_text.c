@@ -72,6 +72,9 @@ static const struct {
     {9004, "_pair", 'b', 9005, 0},
     {9005, "pair", 'c', 0, 0},
     {9006, "small", 'd', 0, 1700},
+    {9007, "vector", 'b', 0, 0},
+    {9008, "halfvec", 'b', 0, 0},
+    {9009, "sparsevec", 'b', 0, 0},
 };
 
 static const struct {
@@ -250,6 +253,15 @@ static const struct {
      "fff",
      "{\"(1,x)\",NULL}"},
     {"small", "000200000000000300011388", "1.500"},
+    {"vector", "000200003fc00000c0000000", "[1.5,-2]"},
+    /* 1.5, -2, the largest, the smallest normal, the smallest of all, one below the normals, -0. */
+    {"halfvec", "000700003e00c0007bff0400000103ff8000",
+     "[1.5,-2,65504,6.1035156e-05,5.9604645e-08,6.097555e-05,-0]"},
+    {"sparsevec",
+     "0000000500000002000000000000000000000003"
+     "3fc00000c0000000",
+     "{1:1.5,4:-2}/5"},
+    {"sparsevec", "000000050000000000000000", "{}/5"},
 };
 
 enum { N_TYPES = sizeof TYPES / sizeof *TYPES, N_CASES = sizeof CASES / sizeof *CASES };
@@ -336,7 +348,12 @@ START_TEST(malformed_values_are_refused)
                                          {"int4", "0000000100"},
                                          {"uuid", "00"},
                                          {"bool", ""},
+                                         {"halfvec", "00010000"},
+                                         {"sparsevec", "00000005ffffffff00000000"},
+                                         {"sparsevec", "00000005000000010000000000000000"},
                                          {"_int4", "00000001000000000000001700000001"},
+                                         {"_int4", "000000010000000000000017000000027fffffff" /* and up */
+                                                   "000000040000000100000004ffffffff"},
                                          {"point", "3ff0000000000000"},
                                          {"timestamp", "00"},
                                          {"bit", "00000009ff"},
@@ -359,6 +376,29 @@ START_TEST(sizes_are_checked_first)
     struct slice binary = bytes_of("0000000100000000000000173b9aca0000000001"), text;
     ck_assert(!binary_text(types, oid_of("_int4"), binary, &arena, &text, &e));
     free((char *)binary.ptr);
+    teardown();
+}
+END_TEST
+
+/* Composites in composites, 30 deep, and in the innermost a quote: each level would double it. No server has
+ * such a type, but a stream could say so. */
+START_TEST(quotes_are_not_doubled_for_ever)
+{
+    setup();
+    enum { DEPTH = 30, HEAD = 12 };
+    char bytes[HEAD * DEPTH + 1] = {0};
+    for (int i = 0; i < DEPTH; i++) {
+        char *head = bytes + HEAD * i;
+        uint32_t left = HEAD * (DEPTH - 1 - (uint32_t)i) + 1, oid = oid_of(left == 1 ? "text" : "pair");
+        head[3] = 1;
+        head[6] = (char)(oid >> 8), head[7] = (char)oid;
+        head[10] = (char)(left >> 8), head[11] = (char)left;
+    }
+    bytes[HEAD * DEPTH] = '"';
+    struct slice five = {bytes + HEAD * (DEPTH - 5), HEAD * 5 + 1}, text;
+    ck_assert(binary_text(types, oid_of("pair"), five, &arena, &text, &e));
+    ck_assert(!binary_text(types, oid_of("pair"), (struct slice){bytes, sizeof bytes}, &arena, &text, &e));
+    ck_assert(e.kind == ERR_DATA && strstr(e.text, "as text"));
     teardown();
 }
 END_TEST
@@ -397,4 +437,4 @@ START_TEST(cells_become_text_in_place)
 END_TEST
 
 SUITE_MAIN("binary_text", the_text_is_the_servers, malformed_values_are_refused, sizes_are_checked_first,
-           cells_become_text_in_place)
+           quotes_are_not_doubled_for_ever, cells_become_text_in_place)

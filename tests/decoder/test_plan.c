@@ -415,6 +415,14 @@ START_TEST(an_update_is_unchanged_when_no_written_value_differs)
     ck_assert_msg(plan_unchanged(plan, full_row, row), "the same number");
     row[1] = (struct cell){'n', {0}};
     ck_assert_msg(!plan_unchanged(plan, full_row, row), "a null is no text");
+    row[1] = (struct cell){'b', {"\1", 1}}; /* of a type whose text is not known */
+    struct cell bytes[8];
+    memcpy(bytes, row, sizeof bytes);
+    ck_assert(plan_unchanged(plan, bytes, row));
+    bytes[1] = (struct cell){'b', {"\2", 1}};
+    ck_assert_msg(!plan_unchanged(plan, bytes, row), "other bytes");
+    bytes[1] = (struct cell){'n', {0}};
+    ck_assert_msg(!plan_unchanged(plan, bytes, row), "bytes are no null");
     row[1] = (struct cell)T("none");
     struct cell before[8];
     memcpy(before, row, sizeof before);

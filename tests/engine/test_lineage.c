@@ -70,6 +70,21 @@ START_TEST(a_position_of_elsewhere_is_refused)
 }
 END_TEST
 
+/* After its restart it stands behind for a moment. That it is the right server is known all the same. */
+START_TEST(a_standby_that_is_behind_may_catch_up)
+{
+    struct lineage l = HERE;
+    struct offset here = position_of(HERE.system, 1), other = position_of("7300000000000000002", 1);
+    struct err e = {0}, elsewhere = {0};
+    l.standby = true;
+    ck_assert(!lineage_holds(NULL, &l, &here, 1001, &e));
+    ck_assert_int_eq(e.kind, ERR_RETRY);
+    ck_assert_ptr_nonnull(strstr(e.text, "ahead of the server"));
+    ck_assert(!lineage_holds(NULL, &l, &other, 1001, &elsewhere));
+    ck_assert_int_eq(elsewhere.kind, ERR_CONFIG);
+}
+END_TEST
+
 /* A standby's timeline changes under an open connection when it is promoted: a position that named the one
  * before would be refused after that. */
 START_TEST(a_standby_signs_without_its_timeline)
@@ -93,6 +108,7 @@ int main(void)
     tcase_add_test(tc, a_timeline_that_is_no_ancestor_has_no_fork);
     tcase_add_test(tc, a_position_of_this_server_holds);
     tcase_add_test(tc, a_position_of_elsewhere_is_refused);
+    tcase_add_test(tc, a_standby_that_is_behind_may_catch_up);
     tcase_add_test(tc, a_standby_signs_without_its_timeline);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,10 +16,16 @@
 static struct err e;
 static char directory[32], path[64], previous[80], next[80];
 static int sync_error, syncs_left; /* fsync fails with it after so many good ones */
+static bool unsyncable;            /* a directory; files can be */
 
 /* Taken by the linker before the library's. */
 int fsync(int fd)
 {
+    struct stat st;
+    if (unsyncable && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = EINVAL;
+        return -1;
+    }
     if (!sync_error || syncs_left-- > 0)
         return (int)syscall(SYS_fsync, fd);
     errno = sync_error;
@@ -30,6 +37,7 @@ static void setup(void)
 {
     memset(&e, 0, sizeof e);
     sync_error = 0;
+    unsyncable = false;
     snprintf(directory, sizeof directory, "/tmp/test-offsets-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/offsets.json", directory);
@@ -305,6 +313,41 @@ START_TEST(a_full_disk_is_a_matter_of_trying_again)
 }
 END_TEST
 
+/* As on some network file systems. A file that cannot be synced is another matter. */
+START_TEST(a_file_system_may_not_know_fsync_of_a_directory)
+{
+    struct offsets_store *s = file_opened();
+    unsyncable = true;
+    ck_assert_msg(save(s, "[\"a\"]", "{\"lsn\":76}"), "%s", e.text);
+    ck_assert_msg(save(s, "[\"a\"]", "{\"lsn\":77}"), "%s", e.text);
+    char *got = load(s, "[\"a\"]");
+    ck_assert_str_eq(got, "{\"lsn\":77}");
+    free(got);
+    sync_error = EINVAL;
+    syncs_left = 0;
+    ck_assert(!save(s, "[\"a\"]", "{\"lsn\":78}"));
+    ck_assert_int_eq(e.kind, ERR_FATAL);
+    s->type->close(s);
+}
+END_TEST
+
+/* Another process that hangs with the lock in its hands does not hang this one: it says which file, and tries
+ * again. */
+START_TEST(a_lock_is_not_waited_for_without_end)
+{
+    struct offsets_store *s = file_opened();
+    int other = open(directory, O_RDONLY | O_DIRECTORY);
+    ck_assert_int_eq(flock(other, LOCK_EX), 0);
+    ck_assert(!save(s, "[\"a\"]", "{\"lsn\":76}"));
+    ck_assert_int_eq(e.kind, ERR_RETRY);
+    ck_assert_msg(strstr(e.text, path) && strstr(e.text, "lock"), "%s", e.text);
+    close(other);
+    ck_assert_msg(save(s, "[\"a\"]", "{\"lsn\":77}"), "%s", e.text);
+    s->type->close(s);
+    expect_loaded("[\"a\"]", "{\"lsn\":77}");
+}
+END_TEST
+
 /* What a start goes on from must not be in memory only: the directory is synced before it is told. */
 START_TEST(a_start_waits_for_the_disk)
 {
@@ -336,6 +379,8 @@ static TCase *file_case(void)
                                   a_failed_fsync_is_for_good,
                                   a_failed_fsync_of_the_directory_is_for_good,
                                   a_full_disk_is_a_matter_of_trying_again,
+                                  a_file_system_may_not_know_fsync_of_a_directory,
+                                  a_lock_is_not_waited_for_without_end,
                                   a_start_waits_for_the_disk};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_test(t, tests[i]);

@@ -56,6 +56,22 @@ def test_too_large_is_skipped_and_counted(ctx):
     assert engine.log().count("left out, as walwire.record.too.large says") == 1, engine.log()
 
 
+def test_what_was_left_out_counts_in_no_transaction(ctx):
+    """Too large only as JSON: in the text of a delete, of which the tombstone stays, and of a logical message."""
+    db, spec, engine = documents(ctx, **{"walwire.record.too.large": "skip", "provide.transaction.metadata": "true"})
+    ctx.postgres.psql("alter table doc replica identity full;"
+                      "insert into doc values (1, repeat('\"', 700000));"
+                      "delete from doc where id = 1;"
+                      "select pg_logical_emit_message(true, 'big', repeat('x', 1000000)) is null;"
+                      "insert into doc values (2, 'a');", db)
+    wait_until(lambda: metric(engine, "walwire_records_too_large_total") == 3, 20, "the three to be counted")
+    ends = lambda: [p["event_count"] for r in ctx.kafka.consume(f"{spec['name']}.transaction")
+                    for p in [json.loads(r["value"])["payload"]] if p["status"] == "END"]
+    wait_until(lambda: ends()[-1:] == [1], 20, "the last transaction's end")
+    assert sum(ends()) == 1, ends()
+    assert [bool(r["value"]) for r in ctx.kafka.consume(f"{spec['name']}.public.doc")] == [False, True]
+
+
 def test_too_large_goes_to_the_dead_letters(ctx):
     """The dead letter has the record's own key and tells where the row is; deletes of such rows go their usual way."""
     db, spec, engine = documents(ctx, **{"walwire.record.too.large": "dead.letter"})
@@ -290,6 +306,21 @@ def test_a_row_beyond_the_memory_allowed(ctx):
     assert peak_kb(engine) - idle < 128 * 1024, peak_kb(engine) - idle
     assert 4 not in ids(ctx.kafka.consume(f"{spec['name']}.public.huge"))
 test_a_row_beyond_the_memory_allowed.timeout = 180
+
+
+def test_a_snapshot_keeps_to_the_memory_allowed(ctx):
+    """A row that is too large for it, and many that are not: rows are handed on as fast as they are taken."""
+    db = ctx.database("create table huge (id int primary key, body text); create table large (id int primary key, body text);"
+                      f"insert into large select i, repeat(i % 10 || '', {MB}) from generate_series(1, 64) i;"
+                      f"insert into huge select 1, string_agg(p, '') from (select repeat('x', {MB}) p from generate_series(1, 200)) q")
+    spec = ctx.connector(db, **{"table.include.list": "public.large,public.huge", "walwire.memory.max.mb": "128",
+                                "walwire.record.too.large": "skip", "snapshot.include.collection.list": "public.large,public.huge"})
+    engine = ctx.walwire(spec)
+    engine.wait_state(spec["name"], "FAILED", 60)
+    why = engine.status(spec["name"])[1]
+    assert "public.huge" in why and "walwire.memory.max.mb=128" in why, why
+    assert peak_kb(engine) < 160 * 1024, peak_kb(engine)
+test_a_snapshot_keeps_to_the_memory_allowed.timeout = 180
 
 
 # ---- many things ----

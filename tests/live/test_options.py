@@ -148,6 +148,24 @@ def test_a_slot_past_the_stored_position(ctx):
     assert len(got) == 2 and '"c"' in got[1] and "lost" not in got[1], got
 
 
+def test_a_snapshot_that_broke_off_is_read_after_the_slot_was_trusted(ctx):
+    """The position is of another server, where a snapshot was being read: the one of this server has not begun yet."""
+    db = ctx.database(SHOP)
+    engine, spec = streaming(ctx, db, **{"offset.mismatch.strategy": "trust_slot"})
+    stop(ctx, engine, spec)
+    orders(ctx, spec, 1)
+    path = f"/connectors/{spec['name']}/offsets"
+    stored = engine.rest("GET", path)[1]["offsets"]
+    stored[0]["offset"].update({"snapshot": "INITIAL", "snapshot_completed": False, "last_snapshot_record": False, "walwire_system": "1"})
+    code, answer = engine.rest("PATCH", path, {"offsets": stored})
+    assert code == 200, answer
+    reconfigure(engine, spec)
+    engine.wait_streaming(spec, ctx.postgres)
+    again = orders(ctx, spec, 2)[1]["value"]
+    assert '"op":"r"' in again, again
+    assert "is of another PostgreSQL server" in engine.log() and "as offset.mismatch.strategy says" in engine.log()
+
+
 def test_further_options_reach_the_servers_plugin(ctx):
     db = ctx.database(SHOP)
     params = "proto_version=1;messages=false" if int(ctx.postgres.psql("show server_version_num")) >= 140000 else "proto_version=1"

@@ -1,9 +1,11 @@
 """Two walwires with one configuration: one has the slot, the other waits for it and goes on when the first is gone."""
-import os, signal, time
+import json, os, signal, subprocess, threading, time
 
-from fold import SLIM, difference, events, fold, table
+from fold import SLIM, body, difference, events, fold, table
 from postgres import Postgres
-from services import wait_until
+from process import Skip, at_exit
+from proxy import UP, Proxy
+from services import BINARY, wait_until
 from writer import Writer
 
 TABLE = "create table t(id int primary key, v bigint not null); insert into t select i, 0 from generate_series(1, 20) i;"
@@ -22,11 +24,15 @@ class Pair:
         self.name, self.slot = self.spec["name"], self.spec["config"]["slot.name"]
         self.topic = f"{self.name}.public.t"
 
-    def start(self, streaming=True):
-        self.first = self.ctx.walwire(self.spec, **SLIM)
+    def start(self, streaming=True, first=None, failpoint=None, port=None, **worker):
+        """`first`: settings of the first one's worker file only. With `failpoint` it stands still there at some time. `port`:
+        where it alone finds PostgreSQL."""
+        env = {"WALWIRE_FAILPOINT": failpoint} if failpoint else None
+        spec = {**self.spec, "config": {**self.spec["config"], "database.port": str(port or self.postgres.port)}}
+        self.first = self.ctx.walwire(spec, env=env, **{**SLIM, **worker, **(first or {})})
         if streaming:
             self.first.wait_streaming(self.spec, self.postgres)
-        self.second = self.ctx.walwire(self.spec, **SLIM)
+        self.second = self.ctx.walwire(self.spec, **SLIM, **worker)
         self.waits(self.second)
         return self
 
@@ -45,11 +51,27 @@ class Pair:
         wait_until(lambda: self.postgres.streaming(self.slot), TAKE_OVER, "the slot to be in use")
         assert f"slot {self.slot} is free: taking over" in engine.log()
 
-    def all_told(self, ctx):
+    def position(self, engine):
+        code, answer = engine.rest("GET", f"/connectors/{self.name}/offsets")
+        assert code == 200 and answer["offsets"], answer
+        return answer["offsets"][0]["offset"]["lsn"]
+
+    def positions(self):
+        """Every one that was stored, in this order."""
+        stored = [json.loads(m["value"]) for m in self.ctx.kafka.consume("connect-offsets")
+                  if m["value"] and json.loads(m["key"])[0] == self.name]
+        return [max(o["lsn"], o.get("lsn_commit") or 0, o.get("walwire_lsn") or 0) for o in stored]
+
+    def never_back(self):
+        got = self.positions()
+        back = [(a, b) for a, b in zip(got, got[1:]) if b < a]
+        assert got and not back, f"older positions were stored over newer ones: {back}"
+
+    def all_told(self, ctx, told=events):
         """The topic folded is the table, and each key has had every version."""
         want = table(self.postgres, "d", "t")
-        wait_until(lambda: fold(events(ctx.kafka, self.topic)) == want, 30, "the topic to be as the table", every=0.5)
-        told = events(ctx.kafka, self.topic)
+        wait_until(lambda: fold(told(ctx.kafka, self.topic)) == want, 30, "the topic to be as the table", every=0.5)
+        told = told(ctx.kafka, self.topic)
         assert not difference(fold(told), want)
         seen = {}
         for e in told:
@@ -97,6 +119,99 @@ def test_a_first_that_stands_still_is_replaced_and_writes_no_more(ctx):
         pair.waits(pair.first)
         time.sleep(1)
     pair.all_told(ctx)
+
+
+def committed(kafka, topic):
+    return [{**body(m["value"]), "key": body(m["key"])} for m in kafka.consume(topic, True) if m["value"]]
+
+
+def needs_failpoints():
+    if subprocess.run([BINARY, "failpoints"], capture_output=True).returncode:
+        raise Skip("the program was built without failpoints")
+
+
+def test_with_exactly_once_a_first_that_stands_still_stands_by(ctx):
+    """It stands still between two rows that it has read. Awake again it may find that Kafka has fenced it off before it finds
+    that its session has ended: that is no failure."""
+    needs_failpoints()
+    pair = Pair(ctx).start(failpoint="row:60:stop", exactly__once__source__support="enabled")
+    with Writer(pair.postgres, "d", CHANGES):
+        pair.takes_over(pair.second, notice=30)
+        time.sleep(1)
+        os.kill(pair.first.process.pid, signal.SIGCONT)
+        pair.waits(pair.first)
+        time.sleep(1)
+    pair.all_told(ctx, committed)
+    told = [(e["source"]["lsn"], e["key"]["id"], e["after"]["v"]) for e in committed(ctx.kafka, pair.topic) if e["op"] != "r"]
+    assert len(told) == len(set(told)), "changes were told twice"
+
+
+def test_a_first_that_stands_still_while_it_stops_stores_nothing(ctx):
+    """What it has delivered, and would store in the end, is behind what the other one has stored since."""
+    needs_failpoints()
+    pair = Pair(ctx).start(failpoint="drain:1:stop", first={"offset__flush__interval__ms": "60000"})
+    pair.postgres.psql("update t set v = v + 1", "d")
+    wait_until(lambda: len(events(ctx.kafka, pair.topic)) == 40, 30, "the first changes")
+    threading.Thread(target=pair.first.rest, args=("PUT", f"/connectors/{pair.name}/stop"), daemon=True).start()
+    pair.takes_over(pair.second, notice=15)
+    before = pair.position(pair.second)
+    pair.postgres.psql("update t set v = v + 1", "d")
+    stored = wait_until(lambda: pair.position(pair.second) > before and pair.position(pair.second), 20, "a position of the second")
+    os.kill(pair.first.process.pid, signal.SIGCONT)
+    pair.first.wait_state(pair.name, "NONE")
+    assert pair.position(pair.second) >= stored, "an older position was stored over a newer one"
+    pair.second.restart()
+    pair.second.wait_streaming(pair.spec, pair.postgres)
+    pair.all_told(ctx)
+
+
+def test_a_first_that_is_cut_off_from_the_server_is_replaced(ctx):
+    """Nothing goes through between the first one and PostgreSQL, and neither side is told, while Kafka stays in reach. So it cannot
+    know that the server has given its slot away. When what was held up on the way arrives, it stores nothing over what the
+    second one has stored, and stands by."""
+    pair = Pair(ctx)
+    way = Proxy(pair.postgres.port)
+    at_exit(way.close)
+    pair.start(port=way.port)
+    with Writer(pair.postgres, "d", CHANGES):
+        time.sleep(2)
+        way.blackhole()
+        pair.takes_over(pair.second, notice=10)
+        before = len(pair.positions())
+        wait_until(lambda: len(pair.positions()) > before + 5, 20, "positions of the second one")
+    pair.all_told(ctx)
+    with way.lock:  # what was held up arrives, and only then the end that is behind it
+        way.heal()
+        way.swallow(UP, replication=True)
+        way.trickle(500000)
+    pair.waits(pair.first)
+    way.heal()
+    pair.postgres.psql("update t set v = v + 1", "d")
+    pair.all_told(ctx)
+    pair.never_back()
+    pair.second.sigkill()
+    pair.takes_over(pair.first)
+    pair.all_told(ctx)
+
+
+def test_a_first_that_loses_the_slot_in_its_snapshot_leaves_it(ctx):
+    """Its sessions that read rows live on, so it could go on to the end, and call the snapshot done."""
+    needs_failpoints()
+    rows, at, soon = 20000, 500, 3000
+    pair = Pair(ctx, setup=f"create table t(id int primary key, v bigint); insert into t select i, 0 from generate_series(1, {rows}) i")
+    pair.start(streaming=False, failpoint=f"snapshot-row:{at}:stop")
+    ended = pair.postgres.psql("select count(pg_terminate_backend(pid)) from pg_stat_activity where pid in (select pid from pg_locks where "
+                               "locktype = 'advisory' and granted)")
+    assert ended == "1", ended
+    pair.second.wait_streaming(pair.spec, pair.postgres, 30)
+    pair.postgres.psql("update t set v = 1 where id <= 10", "d")
+    wait_until(lambda: sum(e["op"] == "u" for e in events(ctx.kafka, pair.topic)) == 10, 30, "the changes after the snapshot")
+    stored = pair.position(pair.second)
+    os.kill(pair.first.process.pid, signal.SIGCONT)
+    pair.waits(pair.first)
+    told = sum(e["op"] == "r" for e in events(ctx.kafka, pair.topic))
+    assert rows <= told < rows + soon, f"{told} rows were read"
+    assert pair.position(pair.second) >= stored, "an older position was stored over a newer one"
 
 
 def test_a_standby_waits_for_the_snapshot_of_the_first(ctx):

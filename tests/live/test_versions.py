@@ -1,9 +1,10 @@
 """What only some major versions have, on those that have it: publications with filters, two phases, origins, standbys, and
 each way in which a server takes a slot or a publication away."""
-import contextlib, functools, json, os, threading
+import contextlib, functools, json, os, threading, time
 
 from fold import SLIM, body, events, fold, table, wait_equal
-from services import Postgres, Skip, WebSocket, run, shared, wait_until
+from proxy import Proxy
+from services import Postgres, Skip, WebSocket, at_exit, run, shared, wait_until
 from writer import Writer
 
 ITEMS = "create table items(id int primary key, v int, note text);"
@@ -483,3 +484,122 @@ def test_an_old_standby(ctx):
     failed(engine, spec, "logical decoding" if version(ctx.postgres) < 14 else "slots on standbys need PostgreSQL 16")
     assert "FAIL  the server is a standby: slots on standbys need PostgreSQL 16" in checked(ctx, spec)
     engine.sigterm()
+
+
+# ---- failover ----
+
+class Failover:
+    """A primary, its standby that keeps the connector's slot in step, and an address that leads to either of them. With `waits` the
+    primary tells walwire of nothing that the standby does not have."""
+    COUNTS = "for n in 1 .. 3 loop update items set v = v + 1 where id = 1 + (i * 7 + n * 13) % 20; end loop;"
+
+    def __init__(self, ctx, waits=True, **settings):
+        needs(ctx.postgres, 17, "slots that a standby keeps in step")
+        self.ctx, self.primary = ctx, Postgres(name="primary")
+        self.primary.psql("create database shop")
+        self.primary.psql(ITEMS + "insert into items select i, 0, '' from generate_series(1, 20) i", "shop")
+        self.standby = self.primary.standby({"sync_replication_slots": "on"})
+        if waits:
+            self.primary.psql("alter system set synchronized_standby_slots = 'standby_slot'")
+            self.primary.psql("select pg_reload_conf()")
+        self.address = Proxy(self.primary.port)
+        at_exit(self.address.close)
+        self.spec = ctx.connector("shop", self.primary, **{
+            "database.port": str(self.address.port), "slot.failover": "true", "table.include.list": "public.items", **settings})
+        self.slot, self.topic = self.spec["config"]["slot.name"], topic_of(self.spec, "items")
+        self.engine = ctx.walwire(self.spec, **SLIM)
+        self.engine.wait_streaming(self.spec, self.primary)
+
+    def in_step(self):
+        """Its copy on the standby may be used after a promotion, and stands behind the snapshot."""
+        return self.standby.psql(f"select synced and not temporary and invalidation_reason is null from pg_replication_slots "
+                                 f"where slot_name = '{self.slot}'") == "t"
+
+    def wait_in_step(self):
+        with snapshots_logged(self.primary):
+            wait_until(self.in_step, 60, "the slot to be in step on the standby", every=0.2)
+
+    def told(self):
+        return events(self.ctx.kafka, self.topic)
+
+    def stored(self):
+        return self.engine.rest("GET", f"/connectors/{self.spec['name']}/offsets")[1]["offsets"][0]["offset"]
+
+    def nothing_is_missing(self):
+        """The topic folded is the table of the new primary, and each row has had every value."""
+        got = []
+
+        def fold_topic():
+            got[:] = self.told()
+            return fold(got)
+        wait_equal(fold_topic, lambda: table(self.standby, "shop", "items"), 40, "the topic to be the new primary's table")
+        seen = {}
+        for e in got:
+            seen.setdefault(e["key"]["id"], set()).add(e["after"]["v"])
+        gaps = [k for k, vs in seen.items() if vs != set(range(max(vs) + 1))]
+        assert not gaps, f"changes of {gaps} are missing"
+        return got
+
+
+def test_a_failover_to_a_standby_that_has_the_slot(ctx):
+    """The primary dies under load. The address leads to the standby before that is promoted, which is waited for; then the stream
+    goes on from the standby's own copy of the slot, and nothing is missing."""
+    f = Failover(ctx)
+    with Writer(f.primary, "shop", f.COUNTS) as writer:
+        f.wait_in_step()
+        before = len(f.told())
+        wait_until(lambda: len(f.told()) > before + 200, 30, "changes while the slot is in step", every=0.5)
+        f.address.target = f.standby.port
+        f.primary.kill()
+        wait_until(lambda: writer.errors, 20, "the writer to notice")
+        writer.errors.clear()
+        writer.postgres = f.standby  # which is told when the writer is to end: it has ended
+        wait_until(lambda: f"slot {f.slot} is the standby's copy" in f.engine.log(), 30, "the standby to be found")
+        assert f.engine.status(f.spec["name"])[0] == "RUNNING"
+        assert f.stored()["walwire_timeline"] == 1, f.stored()
+        f.standby.promote()
+    f.engine.wait_streaming(f.spec, f.standby)
+    f.standby.psql("update items set v = v + 1; insert into items values (21, 0, 'of the new primary')", "shop")
+    got = f.nothing_is_missing()
+    assert sum(e["op"] == "r" for e in got) == 20, "there was another snapshot"
+    wait_until(lambda: f.stored()["walwire_timeline"] == 2, 20, "the new timeline to be stored")
+    f.engine.restart()
+    f.engine.wait_streaming(f.spec, f.standby)
+    f.standby.psql("insert into items values (22, 0, 'after a restart')", "shop")
+    wait_until(lambda: told(f.told())[-1] == ("c", 22), 20, "the change after the restart", every=0.3)
+    f.engine.sigterm()
+
+
+test_a_failover_to_a_standby_that_has_the_slot.timeout = 240
+
+
+def test_a_standby_that_is_behind_holds_the_stream_back(ctx):
+    """With synchronized_standby_slots what the standby does not have is not told, so that a failover takes nothing back."""
+    f = Failover(ctx)
+    f.wait_in_step()
+    f.standby.stop()
+    f.primary.psql("insert into items values (21, 0, 'told')", "shop")
+    time.sleep(3)
+    assert told(f.told())[20:] == [] and f.engine.status(f.spec["name"])[0] == "RUNNING"
+    f.standby.start()
+    wait_until(lambda: told(f.told())[20:] == [("c", 21)], 30, "the change that the standby has", every=0.3)
+    f.engine.sigterm()
+
+
+def test_a_failover_to_a_standby_that_is_behind(ctx):
+    """Without synchronized_standby_slots walwire may have told what the standby never got: it stops and says so."""
+    f = Failover(ctx, waits=False)
+    f.wait_in_step()
+    f.standby.stop()
+    before = f.stored()["lsn"]
+    f.primary.psql("insert into items values (21, 0, 'told')", "shop")
+    wait_until(lambda: told(f.told())[20:] == [("c", 21)], 20, "the change", every=0.3)
+    wait_until(lambda: f.stored()["lsn"] > before, 20, "its position to be stored")
+    f.address.target = f.standby.port
+    f.primary.kill()
+    f.standby.start()
+    f.standby.promote()
+    f.standby.psql("insert into items values (22, 0, 'of the new primary')", "shop")
+    failed(f.engine, f.spec, "is of timeline 1, which the server left at", "for timeline 2", "offset.mismatch.strategy=trust_slot")
+    assert told(f.told())[20:] == [("c", 21)]
+    f.engine.sigterm()

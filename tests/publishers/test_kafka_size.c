@@ -137,41 +137,95 @@ static enum sink_result put(struct sink *s, size_t n)
     return r;
 }
 
-/* The first refusal of a topic whose limit is known teaches the size, the second one nothing. */
-START_TEST(a_refusal_is_not_tried_for_ever)
+static struct limits *settings_make(void)
 {
-    setup();
     worker = props_new();
     connector = props_new();
     props_set(worker, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster));
+    props_set(connector, "producer.override.compression.type", "gzip");
     struct limits *l = limits_new();
     limits_learn(l, topic_name, (struct limit){.batch = 5000});
+    return l;
+}
+
+static void settings_free(struct limits *l)
+{
+    limits_free(l);
+    props_free(worker);
+    props_free(connector);
+}
+
+/* The first refusal of a message that is larger than the limit known teaches the size, the second one
+ * nothing. */
+START_TEST(a_refusal_is_not_tried_for_ever)
+{
+    setup();
+    struct limits *l = settings_make();
     static const enum err_kind kinds[] = {ERR_RETRY, ERR_NONE};
     for (size_t i = 0; i < 2; i++) {
         struct sink *s = sink_open(l);
         if (i == 0)
             rd_kafka_mock_push_request_errors(cluster, PRODUCE_API, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-        enum sink_result r = put(s, 3000);
+        enum sink_result r = put(s, 6000);
         ck_assert_int_eq(r, i == 0 ? SINK_OK : SINK_TOO_LARGE);
         ck_assert(i == 1 || !kafka_sink.flush(s, WAIT_MS, &e));
         ck_assert_msg(i == 1 || e.kind == kinds[i], "%s", e.text);
         if (i == 1) {
             struct refusal why;
             kafka_sink.refusal(s, &why);
-            ck_assert(why.size > 3000 && why.limit < why.size && why.told == 5000);
+            ck_assert(why.size > 6000 && why.limit < why.size && why.told == 5000);
             ck_assert(strstr(e.text, "max.message.bytes=5000") && strstr(e.text, "key 7 ") &&
                       !strstr(e.text, "vvv"));
-            ck_assert_int_eq(put(s, 2000), SINK_OK);
+            ck_assert_int_eq(put(s, 5500), SINK_OK);
         }
         kafka_sink.close(s);
         topic.handle = NULL;
     }
-    limits_free(l);
-    props_free(worker);
-    props_free(connector);
+    settings_free(l);
     teardown();
 }
 END_TEST
 
+/* A topic that takes less than was learned: its messages are not too large for it one by one, and none of
+ * their size may be left out from then on. */
+START_TEST(a_message_within_the_limit_is_never_too_large)
+{
+    setup();
+    struct limits *l = settings_make();
+    struct sink *s = sink_open(l);
+    rd_kafka_mock_push_request_errors(cluster, PRODUCE_API, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    ck_assert_int_eq(put(s, 2000), SINK_OK);
+    ck_assert(!kafka_sink.flush(s, WAIT_MS, &e));
+    ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, topic_name), "%s", e.text);
+    ck_assert_uint_eq(limits_of(l, topic_name).message, 0);
+    kafka_sink.close(s);
+    topic.handle = NULL;
+    memset(&e, 0, sizeof e);
+    s = sink_open(l);
+    ck_assert_int_eq(put(s, 2000), SINK_OK);
+    ck_assert_msg(kafka_sink.flush(s, WAIT_MS, &e), "%s", e.text);
+    kafka_sink.close(s);
+    topic.handle = NULL;
+    settings_free(l);
+    teardown();
+}
+END_TEST
+
+/* The message at hand is told by its key, which is cut between its characters. */
+START_TEST(a_long_key_is_cut_between_characters)
+{
+    char key[200];
+    memset(key, 'k', 79);
+    for (size_t i = 79; i + 3 < sizeof key; i += 3)
+        memcpy(key + i, "\xE2\x82\xAC", 3);
+    const struct message m = {.topic = &topic, .key = {key, 79 + 3 * 40}};
+    const struct refusal r = {.size = 10, .limit = 5, .limit_name = "x", .advice = "raise it"};
+    memset(&e, 0, sizeof e);
+    ck_assert(!refusal_set(&r, &m, &e));
+    ck_assert_msg(strstr(e.text, "kkk... has 10 bytes"), "%s", e.text);
+}
+END_TEST
+
 SUITE_MAIN("kafka_size", the_size_is_what_is_sent, what_is_learned_is_kept_and_only_gets_smaller,
-           a_refusal_is_not_tried_for_ever)
+           a_refusal_is_not_tried_for_ever, a_message_within_the_limit_is_never_too_large,
+           a_long_key_is_cut_between_characters)

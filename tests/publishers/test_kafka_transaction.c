@@ -52,20 +52,21 @@ static void end(void)
     close(wake);
 }
 
-static bool sink_try(void)
+static bool sink_try(bool standby)
 {
     struct sink_options options = {.worker = worker,
                                    .connector = connector,
                                    .name = "shop",
                                    .wake_fd = wake,
                                    .transactional_id = "connect-cluster-shop-0",
-                                   .positions_topic = "connect-offsets"};
+                                   .positions_topic = "connect-offsets",
+                                   .standby = standby};
     return (sink = kafka_sink.open(&options, &e)) != NULL;
 }
 
 static void sink_open(void)
 {
-    ck_assert_msg(sink_try(), "%s", e.text);
+    ck_assert_msg(sink_try(false), "%s", e.text);
 }
 
 static void sink_again(void)
@@ -174,6 +175,20 @@ START_TEST(another_process_is_named_as_the_reason)
 }
 END_TEST
 
+/* With a standby that is how it goes: it may go on later, when the slot is free again. */
+START_TEST(a_standby_that_was_fenced_off_tries_again)
+{
+    int calls;
+    ck_assert_msg(sink_try(true), "%s", e.text);
+    ck_assert_int_eq(put("a"), SINK_OK);
+    rd_kafka_mock_push_request_errors(cluster, END_TXN_API, 1, RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
+    ck_assert_int_eq(commit(&calls), SINK_FAIL);
+    ck_assert_msg(e.kind == ERR_RETRY && strstr(e.text, "another process has taken over"), "%s: %s",
+                  err_kind_name(e.kind), e.text);
+    ck_assert_int_eq(put("b"), SINK_FAIL);
+}
+END_TEST
+
 /* Kafka ends a transaction that is open for too long in the same way; that is no other process. */
 START_TEST(a_transaction_that_took_too_long_is_tried_again)
 {
@@ -239,7 +254,7 @@ static const struct {
 START_TEST(what_the_broker_refuses_is_named)
 {
     rd_kafka_mock_push_request_errors(cluster, INIT_PRODUCER_ID_API, 1, REFUSALS[_i].code);
-    ck_assert(!sink_try());
+    ck_assert(!sink_try(false));
     ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, REFUSALS[_i].said), "%s: %s", err_kind_name(e.kind),
                   e.text);
 }
@@ -249,7 +264,7 @@ END_TEST
 START_TEST(other_brokers_are_refused)
 {
     props_set(connector, "producer.override.bootstrap.servers", "127.0.0.1:1");
-    ck_assert(!sink_try());
+    ck_assert(!sink_try(false));
     ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, "one Kafka cluster"), "%s", e.text);
 }
 END_TEST
@@ -274,6 +289,7 @@ int main(void)
     tcase_add_test(tcase, a_commit_writes_the_position_behind_the_messages);
     tcase_add_test(tcase, a_position_alone_can_be_committed);
     tcase_add_test(tcase, another_process_is_named_as_the_reason);
+    tcase_add_test(tcase, a_standby_that_was_fenced_off_tries_again);
     tcase_add_test(tcase, a_transaction_that_took_too_long_is_tried_again);
     tcase_add_test(tcase, a_late_answer_is_waited_for);
     tcase_add_test(tcase, a_refused_message_ends_the_transaction);
