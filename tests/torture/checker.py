@@ -6,10 +6,11 @@ key, the position and what is missing. I13, that Debezium writes the same record
     I1  folded by key, the topics are the tables
     I2  every committed transaction arrived, with as many events as it has
     I3  nothing of a transaction or savepoint that was rolled back did, nor what the publication leaves out
-    I4  the version of each key rises by one; what is repeated is a whole stretch in the same order
+    I4  the version of each key rises by one; what is repeated is a whole stretch in the same order; records have the key of their
+        row, and after each delete comes its tombstone
     I5  transactions come in the order of their commits, events in the order of the log
     I6  what was acknowledged is not sent again; with exactly.once.source.support=enabled nothing is
-    I7  nothing was acknowledged before it was in Kafka
+    I7  nothing was acknowledged before it was in Kafka, whole
     I8  BEGIN and END of a transaction count its events
     I9  a repeated event has the bytes of the first
     I10 all is acknowledged soon after the fault, and the server may drop the log (trial.py)
@@ -25,6 +26,7 @@ from watch import cpu_seconds, lsn_number, open_files
 from workload import HIDDEN, PHANTOM
 
 UNAVAILABLE = "__debezium_unavailable_value"
+KEYLESS = ("nokey", "whole")
 SLACK_MS = 25  # by which two clocks' readings of one moment may differ
 
 
@@ -34,6 +36,18 @@ class Broken(AssertionError):
 
 def broken(invariant, text):
     raise Broken(f"{invariant}: {text}")
+
+
+class Tombstone:
+    """A record without a value."""
+    __slots__ = ("table", "partition", "offset", "key")
+
+    def __init__(self, table, record):
+        self.table, self.partition, self.offset = table, record["partition"], record["offset"]
+        self.key = json.loads(record["key"]) if record["key"] else None
+
+    def __str__(self):
+        return f"the tombstone of {self.table} {self.key}, partition {self.partition} offset {self.offset}"
 
 
 class Event:
@@ -76,13 +90,16 @@ class Event:
 
 class History:
     """tables: name to its records in the topic's order. truth: id to (txid, n_events, kind). rows: name to id to row, as they are in
-    the database. slots: (seconds, acknowledged position). commits: id of `truth` to a position after its commit. marks: the records
+    the database. slots: (seconds, acknowledged position). commits: id of `truth` to a position after its commit. begun: the same to
+    one before. floor: what was committed behind it the stream has to tell, whatever a later snapshot tells too. marks: the records
     of the transaction topic. again: a snapshot broke off and was taken anew, so that rows of the first one may be ahead of the
     stream, which begins where the slot stood, for some time."""
 
-    def __init__(self, tables, truth, rows, slots=(), commits=None, marks=None, filters=True, final=True, again=False):
-        self.again = again
-        self.events = {name: [Event(name, r) for r in records if r["value"]] for name, records in tables.items()}
+    def __init__(self, tables, truth, rows, slots=(), commits=None, marks=None, filters=True, final=True, again=False, begun=None,
+                 floor=0):
+        self.again, self.begun, self.floor = again, begun or {}, floor
+        self.records = {name: [Event(name, r) if r["value"] else Tombstone(name, r) for r in records] for name, records in tables.items()}
+        self.events = {name: [r for r in records if isinstance(r, Event)] for name, records in self.records.items()}
         self.truth, self.rows, self.slots, self.marks, self.filters, self.final = truth, rows, list(slots), marks, filters, final
         names = {txid: name for name, (txid, _, _) in truth.items()}
         commits = commits or {}
@@ -94,6 +111,10 @@ class History:
     def streamed(self, table):
         """First deliveries of the stream, without the snapshot's rows."""
         return [e for e in self.events[table] if e.first and e.op != "r"]
+
+    def of_stream(self, name):
+        """Whether a transaction was surely committed behind the position where the stream begins, so that no snapshot excuses it."""
+        return self.begun.get(name, 0) >= self.floor
 
     def all_streamed(self):
         return [e for table in self.events for e in self.streamed(table)]
@@ -155,10 +176,10 @@ def project(got, wanted):
 def committed(h):
     """I2: each row of truth arrived and the transaction's events are as many as it says."""
     counts = collections.Counter(e.tx for e in h.all_streamed() if e.table != "truth")
-    told = {e.id for e in h.events["truth"]}
+    told = {e.id for e in h.streamed("truth")}
     in_snapshot = {e.id for e in h.events["truth"] if e.op == "r"}
     for name, (txid, n, kind) in h.truth.items():
-        if name in in_snapshot and not counts[txid]:
+        if name in in_snapshot and name not in told and not counts[txid] and not h.of_stream(name):
             continue
         if name not in told:
             broken("I2", f"transaction {txid} ({kind}, {name}) committed and its row in truth did not arrive; {counts[txid]} of its {n} events did")
@@ -277,10 +298,18 @@ def acknowledged_is_there(h):
         at = bisect.bisect_left(most, h.after.get(e.tx, float("inf")))
         if at < len(most) and e.ts > times[at] + SLACK_MS:
             broken("I7", f"{e} came into Kafka {e.ts - times[at]:.0f} ms after {most[at]:X} was acknowledged, which covers it")
-    told = {e.tx for e in h.events["truth"]} | {h.truth[e.id][0] for e in h.events["truth"] if e.id in h.truth}
+    told = {e.id for e in h.streamed("truth")}
+    counts = collections.Counter(e.tx for e in h.all_streamed() if e.table != "truth")
+    in_snapshot = {e.id for e in h.events["truth"] if e.op == "r"}
     for txid, after in h.after.items():
-        if most and most[0] < after <= most[-1] and txid not in told:  # what the slot begins behind is for the snapshot
-            broken("I7", f"transaction {txid} ({h.names[txid]}), committed before {after:X}, is not in Kafka, and {most[-1]:X} was acknowledged")
+        name = h.names[txid]
+        if not most or after > most[-1] or after <= most[0]:
+            continue
+        if not h.of_stream(name) and name not in told and not counts[txid] and (name in in_snapshot or not h.final):
+            continue  # it is the snapshot's, which may have been broken off
+        if name not in told or counts[txid] != h.truth[name][1]:
+            broken("I7", f"transaction {txid} ({name}), committed before {after:X}, is not in Kafka ({counts[txid]} of its {h.truth[name][1]} "
+                         f"events and {'its' if name in told else 'no'} row in truth are), and {most[-1]:X} was acknowledged")
 
 
 def progress(h):
@@ -291,6 +320,36 @@ def progress(h):
             times.append(when * 1000)
             most.append(at)
     return times, most
+
+
+def keyed(h):
+    """I4: a record's key is that of its row; a delete is followed by its tombstone, at the latest when it is told again."""
+    most = h.slots[-1][1] if h.slots else 0
+    for records in h.records.values():
+        streams = collections.defaultdict(list)
+        for r in records:
+            streams[r.partition].append(r)
+        for stream in streams.values():
+            for e in torn_deletes(stream):
+                if h.final or h.after.get(e.tx, most + 1) <= most:
+                    broken("I4", f"{e} is not followed by its tombstone")
+
+
+def torn_deletes(stream):
+    """The deletes of a partition that never came together with their tombstone, which are the last ones before an end."""
+    torn = {}
+    for before, r in zip([None, *stream], [*stream, None]):
+        if isinstance(r, Event) and r.key != (None if r.table in KEYLESS else {"id": r.id}):
+            broken("I4", f"{r} has the key {r.key}")
+        deleted = before if isinstance(before, Event) and before.op == "d" else None
+        ends = isinstance(r, Tombstone) and deleted is not None and r.key == deleted.key
+        if isinstance(r, Tombstone) and not ends:
+            broken("I4", f"{r} does not follow a delete of that key, but {before or 'nothing'}")
+        if deleted:
+            torn.pop(deleted.identity, None)
+            if not ends:
+                torn[deleted.identity] = deleted
+    return torn.values()
 
 
 def marked(h):
@@ -327,7 +386,7 @@ def same_bytes(h):
                 broken("I9", f"{e} was ...{first.text[max(at - 60, 0):at + 60]}... the first time and ...{e.text[max(at - 60, 0):at + 60]}... now")
 
 
-ALWAYS = {"I3": [only_committed], "I4": [versions, replays], "I5": [in_order], "I6": [acknowledged_is_over],
+ALWAYS = {"I3": [only_committed], "I4": [versions, replays, keyed], "I5": [in_order], "I6": [acknowledged_is_over],
           "I7": [acknowledged_is_there], "I9": [same_bytes]}
 FINAL = {"I1": [complete], "I2": [committed], **ALWAYS, "I8": [marked]}
 
@@ -345,6 +404,7 @@ def judge(h, waive=()):
 def check(t):
     """What Trial calls once the writer has stopped and, unless a stop was expected, everything is acknowledged."""
     final = t.row.expect is None
+    t.watch.check(t.confirmed() if final else None)
     h = history(t, final)
     judge(h, t.row.waive)
     most = 0 if t.exactly_once else t.row.most_duplicates
@@ -359,7 +419,8 @@ def check(t):
 
 def history(t, final):
     session = t.writer.read
-    truth = {r[0]: (int(r[1]), int(r[2]), r[3]) for r in session("select id, txid, n_events, kind from truth")}
+    stories = session("select id, txid, n_events, kind, begun from truth")
+    truth, begun = {r[0]: (int(r[1]), int(r[2]), r[3]) for r in stories}, {r[0]: int(r[4]) for r in stories}
     tables = [r[0] for r in session("select relname from pg_class c join pg_publication_tables p on p.tablename = c.relname "
                                     f"where p.pubname = '{t.publication}' order by 1")]
     topics = consume.topics(t.kafka, t.prefix)
@@ -367,7 +428,19 @@ def history(t, final):
     rows = {name: published(session, name, t.writer.filters) for name in tables} if final else {}
     marks = topics.get(f"{t.prefix}.transaction", []) if t.settings["provide.transaction.metadata"] == "true" else None
     return History(records, truth, rows, t.watch.slots, t.writer.commits, marks, t.writer.filters, final,
-                   getattr(t, "snapshot_again", False) or snapshots(t) > 1)
+                   getattr(t, "snapshot_again", False) or snapshots(t) > 1, begun, floor(t, records))
+
+
+def floor(t, records):
+    """Where the stream begins: at the slot's first position, or at that of the first snapshot that told anything, unless the engine
+    said that it streams from before it. With `t.anew` a snapshot took the place of a lost position: all before it is its own."""
+    told = [json.loads(r["value"])["source"] for rs in records.values() for r in rs if r["value"]]
+    read = [s["lsn"] for s in told if str(s.get("snapshot", "false")) != "false"]
+    if getattr(t, "anew", False):
+        return max(read)
+    said = re.search(r" streaming from ([0-9A-F]+/[0-9A-F]+)", t.engine.log())
+    starts = [*sorted(read)[:1], *([lsn_number(said[1])] if said else [])]
+    return max(t.watch.slots[0][1] if t.watch.slots else 0, min(starts, default=0))
 
 
 def snapshots(t):

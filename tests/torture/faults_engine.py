@@ -5,15 +5,14 @@ What a kill at a place must leave, and how one is reached at its nth hit, is in 
 import os, signal, time
 
 import checker
-from sweep import HITS, QUICK, WORKLOAD, Sweep
+from sweep import HITS, ONCE, QUICK, WORKLOAD, Sweep
 from trial import fault
-from walwire import Walwire
 
 SWEEP = {"start": False, "worker": QUICK, "workload": WORKLOAD, "needs": "failpoints", "catchup": 60}
 
 
 def kills(id, title, *names, store="kafka", hits=HITS, **more):
-    """A row that kills at the places of these names, at each of the hits that they are reached so often."""
+    """A row that kills at the places of these names, at each of the hits."""
     def row(t):
         sweep = Sweep(t, store)
         if names[0] in BEFORE_STREAM:
@@ -21,7 +20,7 @@ def kills(id, title, *names, store="kafka", hits=HITS, **more):
         else:
             t.start()
         sweep.later_hits(hits, sweep.named(*names))
-        assert len({name for name, _ in sweep.killed}) == len(names), f"not reached: {sweep.missed}"
+        sweep.all_reached(hits, names)
     row.__doc__ = "Nothing is missing, each key keeps its order, nothing that was acknowledged comes again."
     return fault(id, title, **{**SWEEP, **more})(row)
 
@@ -35,7 +34,7 @@ def every_place_once(t):
     """An engine that ends anywhere loses nothing: not the slot, not the snapshot, not a row, not its position."""
     sweep = Sweep(t, "kafka")
     sweep.first_hits()
-    assert not sweep.missed, f"not reached: {sweep.missed}"
+    sweep.all_reached()
 
 
 @fault("F10s", "kill -9 at every place on the way to a file of positions", short=True, timeout=60, **SWEEP)
@@ -45,7 +44,7 @@ def every_place_of_the_file(t):
     t.start()
     t.engine.sigkill()
     sweep.first_hits([*sweep.of_stage("file"), *sweep.named("checkpoint-stored", "acknowledge", "acknowledged")])
-    assert not sweep.missed, f"not reached: {sweep.missed}"
+    sweep.all_reached()
 
 
 @fault("F01e", "every place that can fail does so once", timeout=240,
@@ -80,8 +79,7 @@ kills("F13", "kill -9 after the position is stored, before it is acknowledged", 
 kills("F14", "kill -9 after it is acknowledged", "acknowledged")
 
 
-ONCE = {**SWEEP, "worker": {**QUICK, "exactly.once.source.support": "enabled"}, "timeout": 180,
-        "settings": {"exactly.once.support": "required", "producer.override.transaction.timeout.ms": "5000"}}
+EXACT = {**SWEEP, **ONCE, "timeout": 180}
 
 
 def kills_once(id, title, *names, hits=HITS):
@@ -91,7 +89,7 @@ def kills_once(id, title, *names, hits=HITS):
         t.start()
         t.engine.sigkill()
         sweep.later_hits(hits, sweep.named(*names))
-        assert len({name for name, _ in sweep.killed}) == len(names), f"not reached: {sweep.missed}"
+        sweep.all_reached(hits, names)
         t.start()
         t.writer.more(20)
         t.writer.pause()
@@ -99,7 +97,7 @@ def kills_once(id, title, *names, hits=HITS):
         twice = checker.history(t, False).duplicates
         assert not twice, f"I6: {twice} events are there more than once"
         t.writer.resume()
-    return fault(id, title, **ONCE)(row)
+    return fault(id, title, **EXACT)(row)
 
 
 kills_once("F15", "kill -9 inside a Kafka transaction, up to its commit", "row", "produced", "reports", "kafka-commit")
@@ -113,6 +111,7 @@ def signals_while_stopping(t):
     for extra in ([signal.SIGTERM], [signal.SIGINT] * 50, [signal.SIGHUP, signal.SIGUSR1] * 3):
         pid, began = t.engine.process.pid, time.monotonic()
         os.kill(pid, signal.SIGTERM)
+        t.engine.may_end = True
         for s in extra:
             time.sleep(0.002)
             send(pid, s)
@@ -123,6 +122,7 @@ def signals_while_stopping(t):
     t.engine.sigterm()
     sweep = Sweep(t)
     sweep.first_hits(sweep.of_stage("stop"))
+    sweep.all_reached()
     t.start()
 
 
@@ -148,7 +148,7 @@ def kill_loop(t):
        "slot.retry.delay.ms": "100"})
 def two_engines(t):
     """The second waits, writes nothing, and takes over when the first is gone, without a gap and without what was acknowledged."""
-    second = Walwire([t.spec], t.kafka, start=False, **t.worker)
+    second = t.another()
     second.start()
     t.eventually(lambda: f"slot {t.slot}" in second.log() and "in use" in second.log(), 20, "the second engine to say that it waits")
     t.writer.more(60)

@@ -8,7 +8,7 @@ import os, re, subprocess, time
 from process import ROOT
 from proxy import DOWN
 from trial import fault, stops
-from walwire import BINARY, Walwire
+from walwire import BINARY
 
 BUILD = os.path.dirname(BINARY)
 
@@ -104,14 +104,17 @@ def topic_missing(t):
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found": "true"})
 def topic_denied(t):
     """A refused record stops the connector; no later position is acknowledged."""
-    tool(t, "AclCommand", "--add", "--deny-principal", "User:ANONYMOUS", "--operation", "Write", "--topic", f"{t.prefix}.public.whole")
+    topic = f"{t.prefix}.public.whole"
+    tool(t, "AclCommand", "--add", "--allow-principal", "User:ANONYMOUS", "--operation", "Read", "--topic", topic)  # for the checker
+    tool(t, "AclCommand", "--add", "--deny-principal", "User:ANONYMOUS", "--operation", "Write", "--topic", topic)
 
 
 @fault("F52", "a record is larger than the topic's max.message.bytes", expect=stops(r"public\.acc.*max\.message\.bytes"), short=True,
        workload={"toast": False})
 def record_too_large(t):
     """It stops with topic, size and limit; what stands before it in the log is there, what stands behind it is not acknowledged."""
-    t.sql("insert into acc(id, ver, val, pad) select 900000001, 0, 0, string_agg(md5(i::text), '') from generate_series(1, 160000) i")
+    t.transaction("large", "insert into acc(id, ver, val, pad) select 900000001, 0, 0, string_agg(md5(i::text), '') "
+                  "from generate_series(1, 160000) i", 1)
 
 
 @fault("F52b", "records that are together, but not one by one, larger than the topic takes", workload={"toast": False}, catchup=60)
@@ -120,14 +123,14 @@ def batch_too_large(t):
     tool(t, "TopicCommand", "--create", "--topic", f"{t.prefix}.public.batchy", "--partitions", "1",
          "--replication-factor", "1", "--config", "max.message.bytes=60000")
     t.sql(f"create table batchy(id bigint primary key, ver int not null, val bigint, pad text); alter publication {t.publication} add table batchy;")
-    t.sql(insert_counted(t, "batchy", 400))
+    insert_counted(t, "batchy", 400)
 
 
 def insert_counted(t, table, n):
     """A transaction of n rows of 4 KB that `truth` tells of, as those of the writer."""
     first = t.random.randrange(1 << 40)
-    return (f"begin; insert into {table} select {first} + i, 0, i, string_agg(md5(i || '/' || k), '') from generate_series(1, {n}) i, "
-            f"generate_series(1, 128) k group by i; insert into truth values ('row-{first}', txid_current(), {n}, 'row'); commit")
+    t.transaction(f"row-{first}", f"insert into {table} select {first} + i, 0, i, string_agg(md5(i || '/' || k), '') "
+                  f"from generate_series(1, {n}) i, generate_series(1, 128) k group by i", n)
 
 
 @fault("F53", "the producer's queue is full for 10 s", worker={"producer.buffer.memory": "1048576"}, catchup=60,
@@ -135,14 +138,13 @@ def insert_counted(t, table, n):
 def queue_full(t):
     """Reading stops, the link is kept alive, memory stays flat, and the order is kept when it goes on."""
     t.pause(t.kafka)
-    t.sql(insert_bulk(t, 20000))
+    insert_bulk(t, 20000)
     stands_still(t, 9)
 
 
 def insert_bulk(t, n):
     first = t.random.randrange(1 << 40)
-    return (f"begin; insert into bulk select {first} + i, 0, i from generate_series(1, {n}) i; "
-            f"insert into truth values ('row-{first}', txid_current(), {n}, 'row'); commit")
+    t.transaction(f"row-{first}", f"insert into bulk select {first} + i, 0, i from generate_series(1, {n}) i", n)
 
 
 @fault("F54", "a topic gets more partitions while it is written to", catchup=60,
@@ -166,7 +168,8 @@ def zombie(t):
     """The slot has one reader: the one that wakes up does not get it back while the other one lives."""
     t.pause(t.engine)
     t.eventually(lambda: not t.postgres.streaming(t.slot), 20, "the server to end the first engine's walsender")
-    second = Walwire([t.spec], t.kafka, **t.worker)
+    second = t.another()
+    second.start()
     t.at_heal(second.sigterm)
     second.wait_streaming(t.spec, t.postgres, 30)
     t.writer.more(100)

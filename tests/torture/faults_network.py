@@ -6,7 +6,7 @@ from proxy import DOWN, UP, Proxy
 from trial import fault
 
 
-@fault("F00", "no fault at all", short=True, idle=True)
+@fault("F00", "no fault at all", short=True, idle=True, most_duplicates=0)
 def nothing(t):
     """What the other rows are measured against: all arrives, and once."""
     t.writer.more(200)
@@ -39,14 +39,15 @@ def cut_in_a_burst(t):
         t.eventually(lambda: proxy.accepted > done and t.postgres.streaming(t.slot), 20, "a new connection")
 
 
-@fault("F40", "PostgreSQL in a black hole: no packet arrives, none is refused", proxies=("postgres",), timeout=180, catchup=60,
-       settings={"retriable.restart.connector.wait.ms": "500"})
+@fault("F40", "PostgreSQL in a black hole: no packet arrives, none is refused", proxies=("postgres",), timeout=240, catchup=60,
+       settings={"retriable.restart.connector.wait.ms": "500"}, workload={"pace": 0.2})
 def black_hole(t):
     """A server that says nothing is noticed without a reset, and left; memory stays where it was."""
     proxy = t.proxy("postgres")
-    proxy.blackhole()
-    time.sleep(30)
-    assert not t.postgres.streaming(t.slot), "the server did not end its side after wal_sender_timeout"
+    said = len(t.engine.log())
+    proxy.blackhole(deaf=True)
+    t.eventually(lambda: not t.postgres.streaming(t.slot), 30, "the server to end its side after wal_sender_timeout")
+    t.eventually(lambda: "trying again" in t.engine.log()[said:], 90, "walwire to leave the silent connection", every=0.2)
 
 
 @fault("F40b", "Kafka in a black hole for 10 s", proxies=("kafka",), catchup=60)
@@ -78,7 +79,8 @@ def late_bytes(t):
     t.writer.more(150)
 
 
-@fault("F42", "an old replication connection is played back to a new one, byte for byte", proxies=("postgres",), short=True)
+@fault("F42", "an old replication connection is played back to a new one, byte for byte", proxies=("postgres",), short=True,
+       most_duplicates=0)
 def replayed_connection(t):
     """What another connection was told is not believed: nothing comes twice, nothing else is told."""
     proxy = t.proxy("postgres")

@@ -3,10 +3,12 @@
 One thread a proxy. It forwards to 127.0.0.1:target until told otherwise; heal() takes every fault back. For Kafka the shared
 broker has a second listener whose advertised address is this proxy's.
 """
-import selectors, socket, struct, threading, time
+import ctypes, selectors, socket, struct, threading, time
 
 UP, DOWN = "up", "down"  # from walwire to the server, and back
 CHUNK = 1 << 16
+ATTACH_FILTER, DETACH_FILTER = 26, 27  # SO_ATTACH_FILTER, SO_DETACH_FILTER
+DROP = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # a program of one instruction: return 0, keep nothing
 
 
 class Way:
@@ -29,7 +31,7 @@ class Link:
 class Proxy:
     def __init__(self, target, port=0, host="127.0.0.1"):
         self.host, self.target, self.links, self.accepted, self.lock = host, target, [], 0, threading.RLock()
-        self.listener = None
+        self.listener, self.deaf = None, []
         self.port = port
         self._reset()
         self._listen()
@@ -61,16 +63,22 @@ class Proxy:
         """What is read is forwarded so much later."""
         self._set(delayed=seconds)
 
-    def blackhole(self):
-        """Connections stay open and are accepted, and nothing goes through."""
+    def blackhole(self, deaf=False):
+        """Connections stay open and are accepted, and nothing goes through. With `deaf` no packet of walwire's is acknowledged either,
+        and no new connection is accepted: a filter drops what arrives before the kernel looks at it."""
+        with self.lock:
+            for sock in [self.listener, *(link.client for link in self.links)] if deaf else ():
+                sock.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(DROP)))
+                self.deaf.append(sock)
         self._set(black=True)
 
     def trickle(self, bytes_per_second=1):
         self._set(rate=bytes_per_second)
 
-    def swallow(self, direction=DOWN):
-        """What comes from there is read and never forwarded: a request arrives, its answer is lost. To be followed by cut()."""
-        self._set(swallows=direction, swallowed=0)
+    def swallow(self, direction=DOWN, replication=False):
+        """What comes from there is read and never forwarded: a request arrives, its answer is lost. To be followed by cut(). With
+        `replication` only where START_REPLICATION was seen."""
+        self._set(swallows=direction, swallows_all=not replication, swallowed=0)
 
     def refuse(self):
         """Connections are cut and new ones refused."""
@@ -107,6 +115,10 @@ class Proxy:
     def heal(self):
         with self.lock:
             self._reset()
+            for sock in self.deaf:
+                if sock.fileno() >= 0:
+                    sock.setsockopt(socket.SOL_SOCKET, DETACH_FILTER, 0)
+            self.deaf.clear()
             if not self.listener and not self.closed:
                 self._listen()
         self._wake()
@@ -125,7 +137,7 @@ class Proxy:
 
     def _reset(self):
         self.cuts, self.delayed, self.black, self.rate, self.replayed, self.cuts_done = None, 0.0, False, 0, None, 0
-        self.swallows, self.swallowed = None, 0
+        self.swallows, self.swallows_all, self.swallowed = None, True, 0
 
     def _set(self, **fault):
         with self.lock:
@@ -238,7 +250,7 @@ class Proxy:
             way.link.replication, way.link.ways[DOWN].passed = True, 0
         elif way.name == DOWN and len(way.link.kept) < CHUNK:
             way.link.kept += data
-        if self.swallows == way.name:
+        if self.swallows == way.name and (self.swallows_all or way.link.replication):
             self.swallowed += len(data)
             return
         way.due = time.monotonic() + self.delayed

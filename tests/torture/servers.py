@@ -3,7 +3,8 @@ from kafka import Kafka
 from postgres import Postgres
 from process import free_port, shared
 
-POSTGRES = {"wal_sender_timeout": "3s", "min_wal_size": "8MB", "max_wal_size": "256MB", "shared_buffers": "32MB"}
+POSTGRES = {"wal_sender_timeout": "3s", "min_wal_size": "8MB", "max_wal_size": "256MB", "shared_buffers": "32MB",
+            "logical_decoding_work_mem": "256kB"}
 RENEW = 20  # trials after which the broker is made anew: each leaves a dozen topics
 
 

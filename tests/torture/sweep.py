@@ -4,6 +4,7 @@
     tests/torture/sweep.py                          every place at its first, seventh and hundredth hit, both stores of positions
     tests/torture/sweep.py --moments 200            and at so many random moments
     tests/torture/sweep.py --places checkpoint,row --hits 1,2,3 --store file --seed 7
+    tests/torture/sweep.py --exactly-once           the same with exactly once: then nothing may come twice
 
 One engine after the other runs on one database with a writer that does not stop: the start after a kill is the recovery from it
 and the way to the next one. What each kill must leave is looked at once it is dead, the invariants (checker.py) at the end.
@@ -22,9 +23,13 @@ WAIT = 12        # seconds for a place to be reached
 RESTARTS = 30    # seconds for one that is reached once a start of the connector,
 MOST_STARTS = 7  # of which more are not worth their time, unless such a place is asked for by its name
 QUICK = {"offset.flush.interval.ms": "20"}
+ONCE = {"worker": {**QUICK, "exactly.once.source.support": "enabled"},
+        "settings": {"exactly.once.support": "required", "producer.override.transaction.timeout.ms": "5000"}}
 WORKLOAD = {"big": False, "ddl": False, "toast": False, "pace": 0.05}  # what is told again and again is to be read in the end
 EVERY_START = {"snapshot.mode": "always"}  # so that a snapshot's places are reached as often as wanted
 KILLED = -9
+ONLY_ONCE = ("slot-create", "slot-created")  # there is a slot then
+OTHERWISE = ("ledger-safe", "offset-produce", "offset-produced", "offset-reported")  # positions go with a Kafka transaction instead
 
 
 class Place:
@@ -52,7 +57,8 @@ class Sweep:
     def __init__(self, trial, store="kafka", exactly_once=False):
         self.t, self.store, self.killed, self.missed, self.untried = trial, store, [], [], []
         self.seconds = self.log_at = 0
-        self.places = [p for p in places() if p.within(store) and ("eos" not in p.stage or exactly_once)]
+        self.places = [p for p in places() if p.within(store) and ("eos" not in p.stage or exactly_once)
+                       and not (exactly_once and p.name in OTHERWISE)]
         self.file, trial.snapshot_again = None, True
         if store == "file":
             self.file = os.path.join(trial.temp_dir(), "offsets")
@@ -131,21 +137,24 @@ class Sweep:
             return said.count(sign) >= times and "there"
         return wait_until(there, 20, "the connector to stream, or to be killed", every=0.02) == "there"
 
+    def all_reached(self, hits=(), names=()):
+        """Every kill took place; with names also that each of them was killed at, at each of these hits that can come."""
+        assert not self.missed, f"not reached: {self.missed}"
+        wanted = {(p.name, nth) for p in self.named(*names) for nth in hits if nth <= MOST_STARTS or not p.once}
+        assert wanted <= set(self.killed), f"not killed at: {sorted(wanted - set(self.killed))}"
+        assert set(names) <= {name for name, _ in self.killed}, f"killed only at {self.killed}"
+
     # what a kill leaves
 
     def look(self):
-        """R5: what the slot has acknowledged is stored. What is stored is whole."""
+        """R5: what the slot has acknowledged, beyond where it began, is stored. What is stored is whole."""
         slot = self.t.postgres.slot(self.t.slot)
-        if self.file is None or not slot:
+        if not slot or not slot["confirmed"]:
             return
-        stored = position_in(self.file)
-        acknowledged = lsn_number(slot["confirmed"]) if slot["confirmed"] else 0
-        assert stored is None or stored >= acknowledged or self.before_first(stored), \
-            f"after {self.killed[-1]} {stored:X} is stored, the slot has acknowledged {acknowledged:X}"
-
-    def before_first(self, stored):
-        """The slot begins a little behind the position that its snapshot is stored with."""
-        return not any(name not in SNAPSHOT for name, _ in self.killed)
+        acknowledged, began = lsn_number(slot["confirmed"]), wait_until(lambda: self.t.watch.slots, 5, "the slot to be seen")[0][1]
+        stored = position_in(self.file) if self.file else position_in_topic(self.t)
+        assert acknowledged <= began or stored is not None and stored >= acknowledged, \
+            f"after {self.killed[-1]} {stored or 0:X} is stored, the slot began at {began:X} and has acknowledged {acknowledged:X}"
 
     # many
 
@@ -159,11 +168,11 @@ class Sweep:
         for place in chosen or self.places:
             wanted = EVERY_START if "snapshot" in place.stage else {"snapshot.mode": "initial"}
             self.set(wanted)
-            for nth in hits:
+            for nth in hits if place.name not in ONLY_ONCE else ():
                 if nth > most_starts and place.once:
                     self.untried.append((place.name, nth))
                 elif not self.kill(place, nth):
-                    break
+                    break  # a later one is not reached either
         self.set({"snapshot.mode": "initial"})
 
     def set(self, settings):
@@ -194,10 +203,6 @@ class Sweep:
         return lines + [f"    not reached: {name}, hit {nth} ({hits} in one run)" for name, nth, hits in self.missed]
 
 
-SNAPSHOT = {"slot-create", "slot-created", "snapshot-import", "snapshot-begin", "snapshot-read", "snapshot-row", "snapshot-end",
-            "snapshot-store", "snapshot-done", "start-position"}
-
-
 def hits_of(path, name):
     """From the file that the engine wrote at its end."""
     try:
@@ -215,7 +220,26 @@ def position_in(path):
     except FileNotFoundError:
         return None
     assert len(values) == 1, f"{path} has {len(values)} positions"
-    return max(values[0].get(k, 0) for k in ("lsn", "lsn_commit", "lsn_proc", "walwire_lsn"))
+    return position_of(values[0])
+
+
+def position_in_topic(t):
+    """The last one in the connector's topic of positions, None without one."""
+    argv = ["kcat", "-b", t.kafka.bootstrap, "-C", "-e", "-q", "-u", "-J", "-t", t.worker["offset.storage.topic"], "-o", "-100", "-X",
+            "fetch.wait.max.ms=20", "-X", "isolation.level=read_committed"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    if done.returncode and "Unknown topic" in done.stderr:
+        return None
+    assert done.returncode == 0, f"kcat: {done.stderr[-400:]}"
+    values = [m["payload"] for m in map(json.loads, done.stdout.splitlines()) if t.prefix in (m["key"] or "")]
+    return position_of(json.loads(values[-1])) if values and values[-1] else None
+
+
+def position_of(offset):
+    """As the engine reads it: what is acknowledged of it (engine/checkpoint.c)."""
+    reading = offset.get("snapshot") and not offset.get("snapshot_completed")
+    lsn = 0 if reading else offset.get("lsn", 0)  # of an unfinished snapshot it is where its rows stand
+    return max(offset.get("lsn_commit") or offset.get("lsn_proc") or lsn, offset.get("walwire_lsn", 0))
 
 
 def numbers(text):
@@ -229,19 +253,23 @@ def arguments():
     parser.add_argument("--places", type=lambda text: text.split(","), default=[])
     parser.add_argument("--moments", type=int, default=0)
     parser.add_argument("--store", choices=("file", "kafka"), action="append")
+    parser.add_argument("--exactly-once", action="store_true")
     return parser.parse_args()
 
 
 def sweep_all(t, args, store):
-    sweep = Sweep(t, store)
+    sweep = Sweep(t, store, args.exactly_once)
     chosen = sweep.named(*[n for n in args.places if n in {p.name for p in sweep.places}]) if args.places else sweep.places
     if store == "file" and not args.places:
         chosen = [p for p in chosen if "file" in p.stage]  # the rest is the same with each store
     if 1 in args.hits:
         sweep.first_hits(chosen)
+    if args.exactly_once:  # a snapshot with each start is told with each start
+        chosen = [p for p in chosen if "snapshot" not in p.stage]
     sweep.later_hits([n for n in args.hits if n > 1], chosen, MOST_STARTS if not args.places else 10**6)
     sweep.moments(args.moments)
     print("\n".join(sweep.told()), flush=True)
+    sweep.all_reached()
 
 
 def main():
@@ -250,8 +278,9 @@ def main():
     from process import close_all
     from servers import Servers
     servers = Servers()
-    for store in args.store or ("kafka", "file"):
-        row = Fault(lambda t: sweep_all(t, args, store), f"sweep {store}", "", start=False, settings={}, worker=QUICK,  # noqa: B023
+    more = ONCE if args.exactly_once else {"worker": QUICK, "settings": {}}
+    for store in ["kafka"] if args.exactly_once else args.store or ("kafka", "file"):
+        row = Fault(lambda t: sweep_all(t, args, store), f"sweep {store}", "", start=False, **more,  # noqa: B023
                     workload={**WORKLOAD, "copies": False}, catchup=60)  # each snapshot tells every row again
         began, trial = time.monotonic(), Trial(row, args.seed, servers)
         try:

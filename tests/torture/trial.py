@@ -12,7 +12,7 @@ How to write a row, in a file faults_*.py beside this one (its name is all that 
 
 When the function is called, the engine streams and the writer has committed some transactions and goes on writing. After it
 returns the harness heals what it knows to be broken (proxies, paused processes, everything given to t.at_heal, a dead engine
-or server is started again), lets the writer commit some more, stops it, waits until all is acknowledged, and checks the
+or server is started again; an engine that ended by itself, though, fails the trial), lets the writer commit some more, stops it, waits until all is acknowledged, and checks the
 invariants (checker.py). A row that finds something itself just asserts.
 
     @fault("F23", "slot dropped while streaming", expect=stops(r"slot .* is gone"))
@@ -48,6 +48,9 @@ What a row has (t):
     t.proxy("postgres")        proxy.py
     t.worker, t.settings       what the worker file and the connector were given (change them with t.configure(...) before t.start)
     t.sql(text)                runs in t.db;  t.confirmed() and t.restart_lsn(): the slot's positions as numbers
+    t.sender(), t.end_sender() the walsender's process id; ends it, and says whether there was one
+    t.transaction(name, sql, n)  commits sql with a row of truth that says that it has n events
+    t.another()                a second engine of the same connector, not started
     t.pause(process)           SIGSTOP of t.engine, t.kafka or t.postgres (with its children); healed by SIGCONT, or t.resume(process)
     t.at_heal(fn)              called when the row is over, last given first
     t.eventually(fn, timeout=10, what="...")
@@ -110,6 +113,37 @@ def fault(id, title, **more):
         ROWS[id] = Fault(fn, id, title, **more)
         return fn
     return take
+
+
+class Engine(Walwire):
+    """Knows whether its end is the harness's doing: a signal, or a failpoint, which ends it by SIGKILL. `may_end` is also set by rows
+    that end it in another way."""
+    may_end, may_be_killed = True, False
+
+    def start(self, timeout=20):
+        self.look()
+        self.may_end, self.may_be_killed = False, ":abort" in (self.env or {}).get("WALWIRE_FAILPOINT", "")
+        super().start(timeout)
+
+    def sigterm(self, timeout=20):
+        self.look()
+        self.may_end = True
+        return super().sigterm(timeout)
+
+    stop = sigterm
+
+    def sigkill(self):
+        self.look()
+        self.may_end = True
+        return super().sigkill()
+
+    def look(self, signalled=False):
+        """That it has not ended by itself; with `signalled` it may have, but with an exit code of its own."""
+        code = self.process.child.poll() if self.process else None
+        wanted = self.may_end or (self.may_be_killed and code == -signal.SIGKILL) or (signalled and code is not None and code >= 0)
+        if code is not None and not wanted:
+            self.may_end = True  # it is told once
+            raise AssertionError(f"the engine ended by itself with {code}:\n{self.process.tail()}")
 
 
 class Trial:
@@ -178,7 +212,10 @@ class Trial:
         self.settings.update(settings or {})
         self.worker.update(worker or {})
         self.spec = connector(self.prefix, self.postgres, self.db, **self.settings)
-        self.engine = Walwire([self.spec], self.kafka, start=False, **self.worker)
+        self.engine = self.another()
+
+    def another(self):
+        return Engine([self.spec], self.kafka, start=False, **self.worker)
 
     def _open_proxies(self):
         for name in self.row.proxies:
@@ -210,10 +247,12 @@ class Trial:
                 raise RuntimeError(f"it is {state} {why}")
             return True
         wait_until(stopped, self.row.catchup, "the connector to stop", every=0.2)
+        self.engine.look(signalled=True)
         why = self.state()[1]
         assert self.row.expect.found_in(why), f"the reason does not say {self.row.expect.pattern!r}: {why}"
 
     def heal(self):
+        self.engine.look()
         while self.healers:
             self.healers.pop()()
         for proxy in self.proxies.values():
@@ -271,6 +310,7 @@ class Trial:
     def start(self, env=None, wait=True, timeout=30):
         """Starts the engine. Without `wait` it may end at once, as at a failpoint."""
         self.engine.env, said = env, len(self.engine.log()) if os.path.exists(self.engine.log_path) else 0
+        self.engine.look()
         try:
             self.engine.start()
         except AssertionError:
@@ -300,6 +340,20 @@ class Trial:
 
     def sql(self, text):
         return self.postgres.psql(text, self.db)
+
+    def transaction(self, name, sql, n, kind="row"):
+        """As one of the writer's: the checker knows how many events it has, and after which position."""
+        end = self.sql(f"begin; {sql}; insert into truth values ('{name}', txid_current(), {n}, '{kind}'); commit; "
+                       "select pg_current_wal_insert_lsn()")
+        self.writer.commits[name] = end.splitlines()[-1]
+
+    def sender(self):
+        """The server's process that serves the slot, empty without one."""
+        return self.sql(f"select active_pid from pg_replication_slots where slot_name = '{self.slot}'")
+
+    def end_sender(self):
+        """Whether there was one to end."""
+        return self.sql(f"select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '{self.slot}' and active") == "t"
 
     def confirmed(self):
         return lsn_number(self.postgres.slot(self.slot)["confirmed"])
