@@ -31,6 +31,7 @@ struct reading {
     const struct hub_column *columns;
     size_t n_columns, nodes;
     struct err *e;
+    const bool *hidden; /* by column; NULL: none */
 };
 
 static struct node *node_of(struct reading *r, struct json_object *tree);
@@ -149,6 +150,7 @@ static bool take_pattern(struct reading *r, struct node *node, struct json_objec
     while (escapes < text.len && text.ptr[text.len - 1 - escapes] == '\\')
         escapes++;
     node->values->value.text = arena_slice(&r->filter->arena, text); /* spaces at the end count here */
+    node->values->sql = node->values->value.text; /* also in what two filters are told apart by */
     if (node->op == COND_LIKE && (escapes % 2 || text.len > FILTER_PATTERN))
         return misfit(r, node,
                       escapes % 2 ? "a like pattern does not end in a single \\"
@@ -179,7 +181,7 @@ static bool read_values(struct reading *r, struct node *node, struct json_object
 static bool find_column(struct reading *r, const char *name, struct node *node)
 {
     for (size_t i = 0; i < r->n_columns; i++)
-        if (strcmp(r->columns[i].name, name) == 0) {
+        if (strcmp(r->columns[i].name, name) == 0 && !(r->hidden && r->hidden[i])) {
             node->column = (uint16_t)i;
             node->type = filter_type_of(&r->columns[i]);
             return true;
@@ -278,12 +280,45 @@ static const struct node *equal_node(const struct node *node)
     return found;
 }
 
+bool filter_operator(const char *name)
+{
+    for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++)
+        if (strcmp(operators[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 struct filter *filter_new(struct json_object *where, const struct hub_column *columns, size_t n_columns,
                           struct err *e)
 {
+    return filter_ruled(NULL, where, NULL, columns, n_columns, e);
+}
+
+/* Each of the two has as many nodes as a filter may have, and their `and` is not counted. */
+static struct node *both_of(struct reading *r, struct json_object *rule, struct json_object *where,
+                            const bool *hidden)
+{
+    struct node *first = rule ? node_of(r, rule) : NULL, *second;
+    r->nodes = 0;
+    r->hidden = hidden;
+    if (!where || (rule && !first))
+        return first;
+    second = node_of(r, where);
+    if (!rule || !second)
+        return second;
+    struct node *both = node_new(r, COND_AND);
+    both->children = arena_zero(&r->filter->arena, 2 * sizeof(*both->children));
+    both->children[both->n++] = first;
+    both->children[both->n++] = second;
+    return both;
+}
+
+struct filter *filter_ruled(struct json_object *rule, struct json_object *where, const bool *hidden,
+                            const struct hub_column *columns, size_t n_columns, struct err *e)
+{
     struct filter *f = xcalloc(1, sizeof(*f));
     struct reading r = {f, columns, n_columns, 0, e};
-    f->root = node_of(&r, where);
+    f->root = both_of(&r, rule, where, hidden);
     if (!f->root) {
         filter_free(f);
         return NULL;

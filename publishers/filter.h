@@ -25,7 +25,12 @@ enum {
  * client, and names column and type where a value does not fit. */
 struct filter *filter_new(struct json_object *where, const struct hub_column *columns, size_t n_columns,
                           struct err *e);
+/* Rule and client's filter, each of which may be NULL, but not both: both must be true. The client's does not
+ * find the columns that are `hidden` (by column; NULL: none). The rule is good: filter_new took it. */
+struct filter *filter_ruled(struct json_object *rule, struct json_object *where, const bool *hidden,
+                            const struct hub_column *columns, size_t n_columns, struct err *e);
 void filter_free(struct filter *f);
+bool filter_operator(const char *name); /* there is one of that name */
 
 /* Filters with the same text judge the same. */
 const char *filter_text(const struct filter *f);

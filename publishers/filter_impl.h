@@ -43,8 +43,8 @@ struct filter {
     struct node *root;
     const struct node *equal; /* NULL: there is none */
     char *text;
-    const char **names; /* by column; NULL where it is not read */
-    uint16_t columns[FILTER_NODES];
+    const char **names;                 /* by column; NULL where it is not read */
+    uint16_t columns[2 * FILTER_NODES]; /* of a rule and of a client's filter */
     size_t n_columns;
 };
 

@@ -111,7 +111,8 @@ struct hub_request {
 };
 
 /* What a transaction sees: pg_current_snapshot() (xid8), and then, in the same statement,
- * pg_current_wal_insert_lsn(). WAL up to there must get flushed without somebody else's help. */
+ * pg_current_wal_insert_lsn(). WAL up to there must get flushed without somebody else's help. A standby does
+ * not list what is in progress: there insert_lsn is pg_last_wal_replay_lsn(), of before the snapshot. */
 struct hub_visibility {
     uint64_t xmin, xmax;
     const uint64_t *xip; /* in progress, ascending */
@@ -136,6 +137,8 @@ enum hub_verdict hub_rows_begin(struct hub *h, uint64_t request, const struct hu
 /* A JSON array of row objects, columns as in row_json.h, without raw newlines; 16 to 256 KiB are a good size.
  * Waits while the client has 4 MiB to read. false: cancelled. */
 bool hub_rows(struct hub *h, uint64_t request, struct slice json_array, size_t n_rows);
+/* false: nobody wants the rows any more. For while the server takes its time. */
+bool hub_rows_wanted(struct hub *h, uint64_t request);
 void hub_rows_end(struct hub *h, uint64_t request);
 /* The client gets an `error` "snapshot_failed" with the text. */
 void hub_rows_fail(struct hub *h, uint64_t request, const char *text, bool retry);

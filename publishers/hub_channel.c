@@ -24,6 +24,10 @@ static struct slice channel_name(struct hub *h, const struct hub_table *t, const
     buf_append(b, key->columns, key->n_columns * sizeof(*key->columns));
     if (key->filter)
         buf_str(b, filter_text(key->filter));
+    if (key->rule) {
+        buf_char(b, 0);
+        buf_str(b, filter_text(key->rule));
+    }
     return buf_view(b);
 }
 
@@ -59,6 +63,7 @@ void channel_leave(struct hub *h, struct channel *c)
     c->table->left_ms = clock_mono_ms();
     h->stats.channels--;
     filter_free(c->key.filter);
+    filter_free(c->key.rule);
     free(c);
 }
 
@@ -88,6 +93,7 @@ void sub_free(struct sub *sub)
     s->hub->stats.subscriptions--;
     channel_leave(s->hub, sub->channel);
     free(sub->unseen);
+    free(sub->view);
     free(sub);
 }
 
@@ -119,10 +125,15 @@ bool sub_lost(const struct sub *sub)
 
 void sub_reset(struct sub *sub, const char *reason)
 {
+    sub_reset_to(sub, reason, "resubscribe");
+}
+
+void sub_reset_to(struct sub *sub, const char *reason, const char *action)
+{
     struct session *s = sub->session;
     session_line(s);
-    buf_printf(&s->control, "{\"type\":\"reset\",\"id\":%lld,\"reason\":\"%s\",\"action\":\"resubscribe\"",
-               (long long)sub->id, reason);
+    buf_printf(&s->control, "{\"type\":\"reset\",\"id\":%lld,\"reason\":\"%s\",\"action\":\"%s\"",
+               (long long)sub->id, reason, action);
     if (s->source->epoch)
         json_field(&s->control, "epoch", s->source->epoch);
     buf_char(&s->control, '}');

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "json.h"
+#include "log.h"
 #include "xmalloc.h"
 
 enum { DEPTH_MAX = 32, PING_MOST = 100 /* bytes of n */ };
@@ -40,6 +41,7 @@ struct wish {
     bool snapshot, resume;
     const char *from_epoch;
     struct pos from;
+    struct view view; /* of the table, once that is found */
 };
 
 static bool bad(const struct wish *w, const char *member, const char *expected)
@@ -169,9 +171,27 @@ static bool wish_member(struct wish *w, const char *name, struct json_object *va
 static const char *elsewhere(const struct session *s, const char *table)
 {
     for (const struct hub_table *t = s->hub->table_list; t; t = t->next)
-        if (t->known && t->source != s->source && strcmp(t->name, table) == 0)
+        if (t->known && t->source != s->source && strcmp(t->name, table) == 0) {
+            struct view view;
+            struct err e = {0};
+            if (!view_take(s, t, &view, &e))
+                continue;
+            view_clear(&view);
             return t->source->name;
+        }
     return NULL;
+}
+
+/* A table that it may not see is answered as one that is not there. */
+static bool may_see(struct wish *w)
+{
+    struct err e = {0};
+    struct session *s = w->session;
+    if (view_take(s, w->table, &w->view, &e))
+        return true;
+    access_log(s->hub->access, "browser %.100s [%s] subject %.100s may not read %s: %s", s->client, s->name,
+               s->claims ? s->claims->subject : "", w->table->name, e.text);
+    return false;
 }
 
 static bool find_table(struct wish *w)
@@ -182,7 +202,7 @@ static bool find_table(struct wish *w)
     for (struct hub_table *t = s->hub->table_list; t && !w->table; t = t->next)
         if (t->known && t->source == s->source && strcmp(t->name, w->table_name) == 0)
             w->table = t;
-    if (w->table)
+    if (w->table && may_see(w))
         return true;
     const char *other = elsewhere(s, w->table_name);
     if (other)
@@ -199,7 +219,7 @@ static bool mark_column(const struct wish *w, struct json_object *value, bool *w
     const char *name = string_of(value);
     const struct shape *shape = &w->table->shape;
     for (size_t i = 0; name && i < shape->n_columns; i++)
-        if (strcmp(shape->columns[i].name, name) == 0) {
+        if (strcmp(shape->columns[i].name, name) == 0 && !w->view.hidden[i]) {
             wanted[i] = true;
             return true;
         }
@@ -218,7 +238,7 @@ static bool find_columns(struct wish *w)
             return false;
     w->key.columns = w->columns;
     for (size_t i = 0; i < w->table->shape.n_columns; i++)
-        if (!w->column_names || wanted[i])
+        if (w->column_names ? wanted[i] : !w->view.hidden[i])
             w->columns[w->key.n_columns++] = (uint16_t)i;
     if (w->key.n_columns == 0)
         session_error(w->session, w->id, "unknown_column", false, "%s has no columns", w->table->name);
@@ -229,9 +249,10 @@ static bool find_filter(struct wish *w)
 {
     struct err e = {0};
     const struct shape *shape = &w->table->shape;
-    if (!w->where)
+    if (!w->where && !w->view.where)
         return true;
-    w->key.filter = filter_new(w->where, shape->columns, shape->n_columns, &e);
+    w->key.filter = filter_ruled(w->view.where, w->where, w->view.hides ? w->view.hidden : NULL,
+                                 shape->columns, shape->n_columns, &e);
     if (!w->key.filter)
         session_error(w->session, w->id, "bad_filter", false, "%s", e.text);
     return w->key.filter;
@@ -265,7 +286,7 @@ static const char *resume_obstacle(const struct wish *w)
     return pos_compare(w->from, t->source->floor) < 0 ? "retention" : NULL;
 }
 
-/* Takes the filter. */
+/* Takes the filter and the rule's. */
 static struct channel *wish_channel(struct wish *w)
 {
     const struct sub *sub;
@@ -277,10 +298,21 @@ static struct channel *wish_channel(struct wish *w)
             break;
         if (sub)
             continue;
-        if (c->key.filter != w->key.filter)
+        if (c->key.filter != w->key.filter) {
             filter_free(w->key.filter);
+            filter_free(w->key.rule);
+        }
         return c;
     }
+}
+
+/* The rule can be held against what was before. */
+static bool rule_identified(const struct wish *w, const struct sub *sub)
+{
+    size_t n = 0;
+    const struct filter *rule = sub->channel->key.rule;
+    const uint16_t *read = rule ? filter_columns(rule, &n) : NULL;
+    return shape_identifies(&w->table->shape, read, n);
 }
 
 static void subscribed(const struct wish *w, const struct sub *sub, const char *mode, struct pos pos)
@@ -299,7 +331,30 @@ static void subscribed(const struct wish *w, const struct sub *sub, const char *
     const struct filter *filter = sub->channel->key.filter;
     const uint16_t *read = filter ? filter_columns(filter, &n) : NULL;
     bool filtered = filter && shape_identifies(shape, read, n);
-    buf_printf(b, ",\"deletes\":\"%s\"}", filtered ? "filtered" : "unfiltered");
+    buf_printf(b, ",\"deletes\":\"%s\"}",
+               !rule_identified(w, sub) ? "none"
+               : filtered               ? "filtered"
+                                        : "unfiltered");
+}
+
+/* Who reads what, and what he asks for: columns, never values. Where everybody may read everything it is of
+ * no interest. */
+static void audit(const struct wish *w, const struct sub *sub)
+{
+    const struct session *s = w->session;
+    const struct access *a = s->hub->access;
+    const struct filter *filter = sub->channel->key.filter;
+    struct buf names = BUF_EMPTY;
+    size_t n = 0;
+    const uint16_t *read = filter ? filter_columns(filter, &n) : NULL;
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&names, "%s%s", i ? "," : " by ", w->table->shape.columns[read[i]].name);
+    log_line(a && (access_asks(a) || access_ruled(a)) ? LOG_INFO : LOG_DEBUG,
+             "browser %.100s [%s] subject %.100s reads %s: rule %zu, %s%s%s", s->client, s->name,
+             s->claims ? s->claims->subject : "", w->table->name, w->view.rule,
+             filter ? "filtered" : "all rows", names.len ? names.ptr : "",
+             rule_identified(w, sub) ? "" : "; no deletes: the replica identity lacks columns of the rule");
+    buf_free(&names);
 }
 
 static struct entry *first_behind(const struct hub_table *t, struct pos pos)
@@ -312,7 +367,12 @@ static struct entry *first_behind(const struct hub_table *t, struct pos pos)
 
 static void wish_grant(struct wish *w)
 {
+    char *view = view_text(w->session, w->table, &w->view);
+    w->key.rule = w->view.filter;
+    w->view.filter = NULL;
     struct sub *sub = sub_new(w->session, w->id, wish_channel(w));
+    sub->view = view;
+    audit(w, sub);
     struct pos now = source_pos(w->table->source);
     if (pos_compare(now, w->table->floor) < 0)
         now = w->table->floor; /* of a transaction that is passing by */
@@ -341,6 +401,18 @@ static void refuse_resume(const struct wish *w, const char *reason)
     w->session->hub->stats.resets++;
 }
 
+static void wish_take(struct wish *w)
+{
+    table_follow(w->session->hub, w->table);
+    const char *obstacle = w->resume ? resume_obstacle(w) : NULL;
+    if (!obstacle) {
+        wish_grant(w);
+        return;
+    }
+    refuse_resume(w, obstacle);
+    filter_free(w->key.filter);
+}
+
 static void take_subscribe(struct session *s, struct json_object *message)
 {
     struct wish w = {.session = s, .id = id_of(message), .key = {.ops = (1u << strlen(OP_LETTERS)) - 1}};
@@ -349,16 +421,9 @@ static void take_subscribe(struct session *s, struct json_object *message)
         return;
     }
     json_object_object_foreach(message, name, value) if (!wish_member(&w, name, value)) return;
-    if (!find_table(&w) || !find_columns(&w) || !id_is_free(&w) || !find_filter(&w))
-        return;
-    table_follow(s->hub, w.table);
-    const char *obstacle = w.resume ? resume_obstacle(&w) : NULL;
-    if (!obstacle) {
-        wish_grant(&w);
-        return;
-    }
-    refuse_resume(&w, obstacle);
-    filter_free(w.key.filter);
+    if (find_table(&w) && find_columns(&w) && id_is_free(&w) && find_filter(&w))
+        wish_take(&w);
+    view_clear(&w.view);
 }
 
 /* ---- the others ---- */
@@ -396,7 +461,13 @@ static void take_ping(struct session *s, struct json_object *message)
 
 static void take_auth(struct session *s, struct json_object *message)
 {
-    session_error(s, -1, "unsupported", false, "auth is not supported by this server");
+    struct json_object *token = json_object_object_get(message, "token");
+    if (json_object_is_type(token, json_type_string))
+        auth_message(s,
+                     (struct slice){json_object_get_string(token), (size_t)json_object_get_string_len(token)},
+                     s->heard_ms);
+    else
+        session_error(s, -1, "bad_request", false, "token must be a string");
 }
 
 static void take_more(struct session *s, struct json_object *message)
@@ -407,9 +478,10 @@ static void take_more(struct session *s, struct json_object *message)
 static const struct {
     const char *type;
     void (*take)(struct session *s, struct json_object *message);
+    bool early; /* also of a client that has not shown its token */
 } messages[] = {
     {"subscribe", take_subscribe}, {"unsubscribe", take_unsubscribe},
-    {"ping", take_ping},           {"auth", take_auth},
+    {"ping", take_ping, true},     {"auth", take_auth, true},
     {"more", take_more},
 };
 
@@ -418,7 +490,10 @@ static void message_take(struct session *s, struct json_object *message)
     const char *type = string_of(json_object_object_get(message, "type"));
     for (size_t i = 0; type && i < sizeof(messages) / sizeof(*messages); i++)
         if (strcmp(messages[i].type, type) == 0) {
-            messages[i].take(s, message);
+            if (s->admitted || messages[i].early)
+                messages[i].take(s, message);
+            else
+                session_error(s, id_of(message), "unauthorized", true, "auth comes first");
             return;
         }
     session_error(s, id_of(message), "bad_request", false, "there is no message type %.100s",

@@ -24,9 +24,10 @@ static void cells_of(struct cells *c, const struct entry *e)
 {
     size_t n_row = e->has_row ? e->n_columns : 0, n_old = e->has_old ? e->n_columns : 0;
     memset(c->omitted, 0, e->n_columns);
+    memset(c->old_omitted, 0, e->n_columns);
     const char *at = (const char *)(e->lengths + n_row + n_old);
     at = cells_fill(c->row, c->omitted, at, e->lengths, n_row);
-    cells_fill(c->old, c->omitted, at, e->lengths + n_row, n_old);
+    cells_fill(c->old, c->old_omitted, at, e->lengths + n_row, n_old);
 }
 
 static void cell_append(struct buf *b, const char *name, struct slice value)
@@ -47,9 +48,20 @@ static void object_append(struct buf *b, const struct shape *s, const uint16_t *
     buf_char(b, '}');
 }
 
-/* The key's values, of the new row where it has them. */
-static void change_key(struct buf *b, const struct shape *s, const struct entry *e, const struct cells *c)
+/* Of the new row where it has them. What leaves a rule's sight is named by what it was: a key that changed
+ * with it is not the client's. */
+static const struct slice *key_cell(const struct channel *ch, const struct entry *e, char op,
+                                    const struct cells *c, size_t at)
 {
+    if (op == OP_EXIT && ch->key.rule)
+        return e->has_old ? &c->old[at] : ch->table->shape.identity[at] ? &c->row[at] : NULL;
+    return e->has_row && c->row[at].ptr ? &c->row[at] : e->has_old ? &c->old[at] : NULL;
+}
+
+static void change_key(struct buf *b, const struct channel *ch, const struct entry *e, char op,
+                       const struct cells *c)
+{
+    const struct shape *s = &ch->table->shape;
     if (s->n_key == 0 || !(e->has_row || e->has_old)) {
         BUF_LIT(b, ",\"key\":null");
         return;
@@ -57,9 +69,7 @@ static void change_key(struct buf *b, const struct shape *s, const struct entry 
     BUF_LIT(b, ",\"key\":{");
     for (size_t i = 0; i < s->n_key; i++) {
         size_t at = s->key[i];
-        const struct slice *cell = e->has_row && c->row[at].ptr ? &c->row[at]
-                                   : e->has_old                 ? &c->old[at]
-                                                                : NULL;
+        const struct slice *cell = key_cell(ch, e, op, c, at);
         if (cell && cell->ptr)
             cell_append(b, s->columns[at].name, *cell);
     }
@@ -72,12 +82,23 @@ static void change_old(struct buf *b, const struct channel *ch, const struct ent
     if (ch->key.old == OLD_NONE)
         return;
     BUF_LIT(b, ",\"old\":");
-    if (!e->has_old)
+    if (!c->with_old)
         BUF_LIT(b, "null");
     else if (ch->key.old == OLD_KEY && s->n_key)
         object_append(b, s, s->key, s->n_key, c->old, NULL);
     else
-        object_append(b, s, ch->key.columns, ch->key.n_columns, c->old, c->omitted);
+        object_append(b, s, ch->key.columns, ch->key.n_columns, c->old, c->old_omitted);
+}
+
+/* The old row is written whole, not only its key. */
+static bool old_whole(const struct channel *ch, const struct cells *c)
+{
+    return c->with_old && (ch->key.old == OLD_FULL || (ch->key.old == OLD_KEY && !ch->table->shape.n_key));
+}
+
+static bool left_out(const struct channel *ch, const struct cells *c, size_t at)
+{
+    return (c->with_row && c->omitted[at]) || (old_whole(ch, c) && c->old_omitted[at]);
 }
 
 /* A list of columns, when it is not empty: those whose value is unchanged and not known, or those left out.
@@ -88,7 +109,7 @@ static void names_append(struct buf *b, const char *member, const struct channel
     bool any = false;
     for (size_t i = 0; i < ch->key.n_columns; i++) {
         size_t at = ch->key.columns[i];
-        if (omitted ? !c->omitted[at] : c->row[at].ptr || c->omitted[at])
+        if (omitted ? !left_out(ch, c, at) : c->row[at].ptr || c->omitted[at])
             continue;
         if (!any)
             buf_printf(b, ",\"%s\":[", member);
@@ -118,7 +139,7 @@ static void message_append(struct buf *b, const struct channel *ch, const struct
     buf_printf(b, "{\"type\":\"change\",\"channel\":%llu,\"pos\":", (unsigned long long)ch->number);
     pos_append(b, e->pos);
     op_append(b, op);
-    change_key(b, &ch->table->shape, e, c);
+    change_key(b, ch, e, op, c);
     BUF_LIT(b, ",\"row\":");
     if (c->with_row)
         object_append(b, &ch->table->shape, ch->key.columns, ch->key.n_columns, c->row, c->omitted);
@@ -132,40 +153,40 @@ static void message_append(struct buf *b, const struct channel *ch, const struct
     buf_char(b, '}');
 }
 
-static size_t cell_weight(const struct entry *e, const struct cells *c, size_t at)
+/* Leaves out the channel's largest value that is still there. False: there is none. */
+static bool omit_largest(const struct channel *ch, struct cells *c, size_t *freed)
 {
-    return (c->with_row ? c->row[at].len : 0) + (e->has_old ? c->old[at].len : 0);
-}
-
-/* Leaves out the channel's largest column that is still there. False: there is none. */
-static bool omit_largest(const struct channel *ch, const struct entry *e, struct cells *c, size_t *freed)
-{
-    size_t largest = 0, weight = 0;
+    bool *largest = NULL, whole = old_whole(ch, c);
+    *freed = 0;
     for (size_t i = 0; i < ch->key.n_columns; i++) {
         size_t at = ch->key.columns[i];
-        if (!c->omitted[at] && cell_weight(e, c, at) > weight) {
-            weight = cell_weight(e, c, at);
-            largest = at;
+        if (c->with_row && !c->omitted[at] && c->row[at].len > *freed) {
+            *freed = c->row[at].len;
+            largest = &c->omitted[at];
+        }
+        if (whole && !c->old_omitted[at] && c->old[at].len > *freed) {
+            *freed = c->old[at].len;
+            largest = &c->old_omitted[at];
         }
     }
-    if (weight == 0)
-        return false;
-    c->omitted[largest] = true;
-    *freed = weight;
-    return true;
+    if (largest)
+        *largest = true;
+    return largest;
 }
 
 static void change_write(struct hub *h, const struct channel *ch, const struct entry *e, char op,
                          struct buf *out)
 {
     struct cells *c = h->cells;
+    bool ruled = ch->key.rule;
+    c->with_old = e->has_old && !(ruled && (op == OP_ENTER || op == OP_EXIT)) && channel_saw(h, ch, e);
     cells_of(c, e);
     c->with_row = e->has_row && op != OP_EXIT;
     size_t start = out->len, most = h->options.message_bytes;
     message_append(out, ch, e, op, c);
     for (bool more = true; more && out->len - start > most;) {
         size_t excess = out->len - start - most, freed;
-        for (size_t sum = 0; sum < excess && (more = omit_largest(ch, e, c, &freed));)
+        for (size_t sum = 0; sum < excess && (more = omit_largest(ch, c, &freed));)
             sum += freed;
         out->len = start;
         message_append(out, ch, e, op, c);

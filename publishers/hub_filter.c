@@ -5,6 +5,9 @@
  * change has in that column, before and after. What is for a channel is a hit in its list, so that its
  * subscriptions never walk over what is not for them.
  *
+ * A rule is stricter than a client's filter: only what it is certain to allow goes out, and of a row that was
+ * not certain to be seen not even that it is gone.
+ *
  * A value that is not known concerns every channel of its column. With an old image that lacks the filter's
  * columns, each update is an exit for all channels that it does not match: that is the price of such a table.
  */
@@ -142,29 +145,42 @@ static struct sight sight_of(struct hub *h, const struct entry *e)
     return (struct sight){e, row, old};
 }
 
-/* Where it is not known whether the old row matched, the client finds out: it may not hold the key. */
-static char update_op(struct filter *f, const struct sight *s)
+static bool rule_allows(const struct channel_key *k, const struct slice *cells, bool present)
 {
-    enum filter_verdict now = filter_judge(f, s->row, true);
-    if (now == FILTER_UNDECIDED)
-        return OP_UNDECIDED;
-    enum filter_verdict before = filter_judge(f, s->old, false);
-    if (now == FILTER_YES)
-        return before == FILTER_NO ? OP_ENTER : 'u';
-    return before == FILTER_NO ? 0 : OP_EXIT;
+    return !k->rule || filter_judge(k->rule, cells, present) == FILTER_YES;
 }
 
-static char sight_op(struct filter *f, const struct sight *s)
+/* Where a rule cannot decide, the row is none of the client's. */
+static enum filter_verdict judge_row(const struct channel_key *k, const struct sight *s)
+{
+    enum filter_verdict now = filter_judge(k->filter, s->row, true);
+    return now == FILTER_UNDECIDED && !rule_allows(k, s->row, true) ? FILTER_NO : now;
+}
+
+/* Where it is not known whether the old row matched, the client finds out: it may not hold the key. */
+static char update_op(const struct channel_key *k, const struct sight *s)
+{
+    enum filter_verdict now = judge_row(k, s);
+    if (now == FILTER_UNDECIDED)
+        return OP_UNDECIDED;
+    enum filter_verdict before = filter_judge(k->filter, s->old, false);
+    if (now == FILTER_YES)
+        return before == FILTER_NO ? OP_ENTER : 'u';
+    return before == FILTER_NO || !rule_allows(k, s->old, false) ? 0 : OP_EXIT;
+}
+
+static char sight_op(const struct channel_key *k, const struct sight *s)
 {
     switch (s->entry->op) {
     case 'c': {
-        enum filter_verdict now = filter_judge(f, s->row, true);
+        enum filter_verdict now = judge_row(k, s);
         return now == FILTER_YES ? 'c' : now == FILTER_NO ? 0 : OP_UNDECIDED;
     }
     case 'd':
-        return filter_judge(f, s->old, false) == FILTER_NO ? 0 : 'd';
+        return filter_judge(k->filter, s->old, false) == FILTER_NO || !rule_allows(k, s->old, false) ? 0
+                                                                                                     : 'd';
     case 'u':
-        return update_op(f, s);
+        return update_op(k, s);
     default:
         return s->entry->op;
     }
@@ -183,8 +199,16 @@ char channel_op(struct hub *h, struct channel *c, const struct entry *e)
         return op_wanted(c, e->op) ? e->op : 0;
     struct sight s = sight_of(h, e);
     h->stats.judged++;
-    char op = sight_op(c->key.filter, &s);
+    char op = sight_op(&c->key, &s);
     return op_wanted(c, op) ? op : 0;
+}
+
+bool channel_saw(struct hub *h, const struct channel *c, const struct entry *e)
+{
+    if (!c->key.rule)
+        return true;
+    struct sight s = sight_of(h, e);
+    return rule_allows(&c->key, s.old, false);
 }
 
 /* ---- hits ---- */
@@ -230,7 +254,7 @@ static void consider(struct hub *h, struct channel *c, const struct sight *s, bo
         return;
     c->judged = s->entry->seq;
     h->stats.judged++;
-    char op = certain ? s->entry->op : sight_op(c->key.filter, s);
+    char op = certain ? s->entry->op : sight_op(&c->key, s);
     if (op_wanted(c, op))
         hit_new(h, c, (struct entry *)s->entry, op);
 }

@@ -11,6 +11,7 @@
 #ifndef PUBLISHERS_HUB_IMPL_H
 #define PUBLISHERS_HUB_IMPL_H
 
+#include "access.h"
 #include "buf.h"
 #include "filter.h"
 #include "map.h"
@@ -43,8 +44,9 @@ static inline int pos_compare(struct pos a, struct pos b)
 /* A change's values; ptr NULL: not known. */
 struct cells {
     struct slice row[COLUMNS_MAX], old[COLUMNS_MAX];
-    bool omitted[COLUMNS_MAX]; /* left out of a message, too large */
-    bool with_row;             /* the message has a row */
+    bool omitted[COLUMNS_MAX], old_omitted[COLUMNS_MAX]; /* left out of a message, too large */
+    bool with_row;                                       /* the message has a row */
+    bool with_old;                                       /* and what it was before, if that is known */
 };
 
 enum note_kind { NOTE_CHANGE, NOTE_TABLE, NOTE_EPOCH, NOTE_END };
@@ -187,7 +189,8 @@ struct channel_key {
     size_t n_columns;
     unsigned ops; /* bits of OP_LETTERS */
     enum old_mode old;
-    struct filter *filter; /* NULL: none */
+    struct filter *filter; /* NULL: none; what a rule asks is a part of it */
+    struct filter *rule;   /* that part alone; NULL: none */
     unsigned copy; /* the n-th such subscription within its session: each has a channel of its own there */
 };
 
@@ -205,7 +208,7 @@ struct channel {
     struct column_index *index; /* NULL: unindexed */
     LIST_ENTRY(channel) in_index;
 
-    struct channel_key key; /* filter: owned */
+    struct channel_key key; /* filter and rule: owned */
     LIST_ENTRY(channel) in_table;
     struct hub_table *table;
     uint64_t number;
@@ -233,6 +236,7 @@ struct sub {
     struct entry *next;        /* may dangle when next_seq says that it was evicted */
     uint64_t next_seq;
     uint64_t count; /* rows of the snapshot */
+    char *view;     /* what a rule allowed, as view_text; NULL: there are no rules */
 };
 
 struct session {
@@ -247,11 +251,20 @@ struct session {
     LIST_ENTRY(session) in_hub;
     struct source *source;
     size_t n_subs;
-    int64_t second;  /* of the rate */
-    size_t received; /* in that second */
+    int64_t second;   /* of the rate */
+    size_t received;  /* in that second */
+    int64_t heard_ms; /* when the message came that is being taken */
     char *client;
     char name[17];
     char reason[120];
+    /* who it is */
+    bool admitted;         /* `welcome` was sent: it may ask for tables */
+    struct claims *claims; /* NULL: nobody has said */
+    int64_t auth_until_ms; /* until when a token must come; 0: none must */
+    int64_t expires_ms;    /* when the token ends, by the monotonic clock */
+    int64_t auths_ms;      /* since when its tokens are counted */
+    size_t auths;
+    char *connector; /* the one it wants; NULL: any */
 };
 
 struct batch {
@@ -293,6 +306,7 @@ struct request {
 
 struct hub {
     struct hub_options options;
+    struct access *access; /* NULL: everybody may read everything; the web thread's */
     pthread_mutex_t mutex;
     /* guarded by the mutex */
     pthread_cond_t readers;
@@ -356,6 +370,7 @@ void sub_free(struct sub *sub);
 void sub_start(struct sub *sub, struct entry *from); /* the cursor; NULL: waits for the next change */
 void sub_advance(struct sub *sub);                   /* to the next change */
 void sub_reset(struct sub *sub, const char *reason);
+void sub_reset_to(struct sub *sub, const char *reason, const char *action);
 void table_reset(struct hub_table *t, const char *reason);
 bool sub_lost(const struct sub *sub); /* its cursor fell out of the window */
 
@@ -370,6 +385,8 @@ void hits_leave(struct sub *sub); /* of one that goes */
 char channel_op(struct hub *h, struct channel *c, const struct entry *e);
 bool shape_identifies(const struct shape *s, const uint16_t *columns,
                       size_t n); /* old images have all of them */
+/* Under a rule: the row before was one that it allows, as far as can be told. Without one: true. */
+bool channel_saw(struct hub *h, const struct channel *c, const struct entry *e);
 
 /* hub_rows.c */
 void request_new(struct sub *sub);
@@ -396,10 +413,31 @@ struct pos visibility_pos(const struct visibility *v, const struct hub_table *t)
 /* hub_client.c */
 void client_message(struct session *s, struct slice text);
 
+/* hub_view.c: what a session may see of a table */
+struct view {
+    size_t rule; /* its number in the file; 0: there are no rules */
+    bool hides, hidden[COLUMNS_MAX];
+    struct json_object *where; /* NULL: all rows. Owned */
+    struct filter *filter;     /* the same. Owned */
+};
+bool view_take(const struct session *s, const struct hub_table *t, struct view *out,
+               struct err *e); /* false: nothing; e says why, for the log */
+void view_clear(struct view *v);
+/* Two views with the same text show the same; NULL where there are no rules. The caller's. */
+char *view_text(const struct session *s, const struct hub_table *t, const struct view *v);
+
+/* session_auth.c */
+void auth_open(struct session *s, struct claims *claims, int64_t now_ms); /* takes the claims */
+void auth_close(struct session *s);
+void auth_tick(struct session *s, int64_t now_ms);
+void auth_message(struct session *s, struct slice token, int64_t now_ms);
+
 /* session.c */
 void session_want(struct session *s);
 void session_tick(struct session *s, int64_t now_ms);
-void session_line(struct session *s); /* begins a message in s->control */
+void session_line(struct session *s);  /* begins a message in s->control */
+void session_admit(struct session *s); /* `welcome`, or `closing` when there is nothing to read */
+void tables_append(struct session *s, struct buf *b); /* "tables":[...]: those that it may see */
 void session_error(struct session *s, int64_t id, const char *code, bool retry, const char *format, ...)
     __attribute__((format(printf, 5, 6))); /* id -1: none */
 void columns_append(struct buf *b, const struct shape *shape, const uint16_t *indexes,

@@ -177,6 +177,15 @@ bool hub_rows(struct hub *h, uint64_t request, struct slice json_array, size_t n
     return batch_put(h, request, batch_new(json_array, n_rows, NULL));
 }
 
+bool hub_rows_wanted(struct hub *h, uint64_t request)
+{
+    pthread_mutex_lock(&h->mutex);
+    const struct request *r = request_find(h, request);
+    bool wanted = r && !r->cancelled && !h->stopping;
+    pthread_mutex_unlock(&h->mutex);
+    return wanted;
+}
+
 static void request_release(struct hub *h, uint64_t request, enum request_state state, const char *error,
                             bool retry)
 {
@@ -320,7 +329,9 @@ static void snapshot_end(struct hub *h, struct sub *sub, struct request *r)
 
 static void snapshot_failed(struct sub *sub, const struct request *r)
 {
-    session_error(sub->session, sub->id, "snapshot_failed", r->retry, "%s", r->error ? r->error : "");
+    bool told = !sub->view && r->error; /* the text may name what a rule hides */
+    session_error(sub->session, sub->id, "snapshot_failed", r->retry, "%s",
+                  told ? r->error : "the rows cannot be read");
     sub_free(sub);
 }
 

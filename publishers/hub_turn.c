@@ -231,6 +231,11 @@ void hub_tick(struct hub *h, int64_t now_ms)
     stats_show(h);
 }
 
+void hub_set_access(struct hub *h, struct access *a)
+{
+    h->access = a;
+}
+
 void hub_end_sessions(struct hub *h, enum close_code code, const char *reason)
 {
     struct session *s;

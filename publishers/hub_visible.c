@@ -3,7 +3,9 @@
  * A commit record may be decoded before its transaction leaves the list of running ones (for long with
  * synchronous replication), so the place in the stream does not tell; the snapshot's own lists do. The stream
  * knows only the lower half of a transaction's number: it is the one nearest to the snapshot's xmax. Whatever
- * commits at or behind the insert position that was read after the snapshot was taken is not seen by it. */
+ * commits at or behind the insert position that was read after the snapshot was taken is not seen by it. On a
+ * standby the lists are not complete, and that position was read before: what commits between the two comes
+ * as a change too. */
 #include "hub_impl.h"
 
 #include <stdlib.h>

@@ -92,6 +92,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(struct hub_table *const *)a)->name, (*(struct hub_table *const *)b)->name);
 }
 
+/* Those that it may see; out: NULL to count them. */
 static size_t tables_of(const struct source *source, struct hub_table *list, struct hub_table **out)
 {
     size_t n = 0;
@@ -104,25 +105,41 @@ static size_t tables_of(const struct source *source, struct hub_table *list, str
     return n;
 }
 
-/* By name; as many as fit in a message. */
-static void tables_append(struct session *s, struct buf *b)
+/* What the session may see of it, which may be nothing. */
+static void table_append(const struct session *s, struct buf *b, const struct hub_table *t, uint16_t *shown)
 {
+    struct view view;
+    struct err e = {0};
+    size_t n = 0;
+    if (!view_take(s, t, &view, &e))
+        return;
+    for (size_t i = 0; i < t->shape.n_columns; i++)
+        if (!view.hidden[i])
+            shown[n++] = (uint16_t)i;
+    view_clear(&view);
+    json_comma(b);
+    buf_char(b, '{');
+    json_field(b, "name", t->name);
+    json_key(b, "key");
+    key_append(b, &t->shape);
+    json_key(b, "columns");
+    columns_append(b, &t->shape, shown, n);
+    buf_char(b, '}');
+}
+
+/* By name; as many as fit in a message. */
+void tables_append(struct session *s, struct buf *b)
+{
+    uint16_t shown[COLUMNS_MAX];
+    size_t start = b->len;
     size_t n = tables_of(s->source, s->hub->table_list, NULL);
     struct hub_table **tables = xcalloc(n, sizeof(*tables));
     tables_of(s->source, s->hub->table_list, tables);
     qsort(tables, n, sizeof(*tables), by_name);
     json_key(b, "tables");
     buf_char(b, '[');
-    for (size_t i = 0; i < n && b->len < s->hub->options.message_bytes / 2; i++) {
-        json_comma(b);
-        buf_char(b, '{');
-        json_field(b, "name", tables[i]->name);
-        json_key(b, "key");
-        key_append(b, &tables[i]->shape);
-        json_key(b, "columns");
-        columns_append(b, &tables[i]->shape, NULL, tables[i]->shape.n_columns);
-        buf_char(b, '}');
-    }
+    for (size_t i = 0; i < n && b->len - start < s->hub->options.message_bytes / 2; i++)
+        table_append(s, b, tables[i], shown);
     buf_char(b, ']');
     free(tables);
 }
@@ -142,6 +159,8 @@ static void welcome(struct session *s)
     buf_printf(b,
                ",\"limits\":{\"message_bytes\":%zu,\"subscriptions\":%zu,\"rate\":%zu},\"heartbeat_ms\":%d",
                o->message_bytes, o->max_subscriptions, o->rate, o->heartbeat_ms);
+    if (s->claims)
+        json_field_i64(b, "expires_in_ms", s->claims->expires * 1000 - clock_wall_ms());
     tables_append(s, b);
     buf_char(b, '}');
 }
@@ -181,13 +200,20 @@ struct session *session_open(struct hub *h, const struct session_options *option
     hub_turn(h); /* nobody hurried as long as there was no session */
     h->stats.sessions++;
     h->stats.sessions_total++;
-    s->source = source_find(h, options->connector);
-    if (s->source)
+    s->connector = options->connector ? xstrdup(options->connector) : NULL;
+    auth_open(s, options->claims, now_ms);
+    return s;
+}
+
+void session_admit(struct session *s)
+{
+    s->source = source_find(s->hub, s->connector);
+    s->admitted = s->source;
+    if (s->admitted)
         welcome(s);
     else
         session_end(s, CLOSE_NOT_YET,
-                    options->connector ? "this connector is not streaming" : "no connector is streaming yet");
-    return s;
+                    s->connector ? "this connector is not streaming" : "no connector is streaming yet");
 }
 
 void session_close(struct session *s)
@@ -197,8 +223,10 @@ void session_close(struct session *s)
         sub_free(sub);
     LIST_REMOVE(s, in_hub);
     s->hub->stats.sessions--;
+    auth_close(s);
     buf_free(&s->control);
     free(s->client);
+    free(s->connector);
     free(s);
 }
 
@@ -220,7 +248,8 @@ void session_tick(struct session *s, int64_t now_ms)
 {
     if (s->wanted && now_ms - s->wanted_ms > STUCK_MS)
         s->cut(s->user);
-    if (now_ms - s->heartbeat_ms >= s->hub->options.heartbeat_ms && !s->heartbeat_due) {
+    auth_tick(s, now_ms);
+    if (s->admitted && now_ms - s->heartbeat_ms >= s->hub->options.heartbeat_ms && !s->heartbeat_due) {
         s->heartbeat_due = true;
         session_want(s);
     }
@@ -236,6 +265,7 @@ void session_receive(struct session *s, struct slice text, int64_t now_ms)
 {
     if (s->code)
         return;
+    s->heard_ms = now_ms;
     if (now_ms - s->second >= 1000) {
         s->second = now_ms;
         s->received = 0;
@@ -388,6 +418,7 @@ static void gather(struct session *s, const struct frame *f)
     gather_rows(s, f);
     gather_control(s, f);
     gather_changes(s, f);
+    gather_control(s, f); /* a reset: before any heartbeat that is past what it is about */
 }
 
 /* Before a shutdown comes what is there: after it the server may not have it any more. */

@@ -5,16 +5,19 @@
 #ifndef PUBLISHERS_SESSION_H
 #define PUBLISHERS_SESSION_H
 
+#include "access.h"
 #include "buf.h"
 #include "hub.h"
 
 /* Close codes. Below 4100 the client may come back. */
 enum close_code {
     CLOSE_SHUTDOWN = 4001,
-    CLOSE_GONE = 4003, /* the connector was removed */
+    CLOSE_GONE = 4003,    /* the connector was removed */
+    CLOSE_EXPIRED = 4005, /* the token has, or its key is not accepted any more */
     CLOSE_SLOW = 4008,
     CLOSE_NOT_YET = 4013, /* no connector is streaming */
     CLOSE_TOO_MANY = 4029,
+    CLOSE_BAD_TOKEN = 4100,
     CLOSE_PROTOCOL = 4101,
 };
 
@@ -23,14 +26,16 @@ enum { SESSION_MESSAGE_MAX = 64 * 1024 }; /* bytes of one message from a client 
 struct session;
 
 struct session_options {
-    const char *client;             /* names the client in logs; "" for none; copied */
-    const char *connector;          /* which one to follow; NULL: the first that there is */
+    const char *client;    /* names the client in logs; "" for none; copied */
+    const char *connector; /* which one to follow; NULL: the first that there is */
+    struct claims *claims; /* of the token that came with it; NULL: none. The session's from now on */
     void (*want_write)(void *user); /* there is something to gather; once until session_gather */
     void (*cut)(void *user);        /* it did not read for 30 seconds although there was something: drop it */
     void *user;
 };
 
-/* Queues `welcome`, or `closing` when no such connector is streaming. Takes a turn of the hub. */
+/* Queues `welcome`, or `closing` when no such connector is streaming; where a token is asked for, not before
+ * that has come. Takes a turn of the hub. */
 struct session *session_open(struct hub *h, const struct session_options *options, int64_t now_ms);
 void session_close(struct session *s);
 
@@ -56,6 +61,11 @@ const char *session_client(const struct session *s);
 void hub_turn(struct hub *h);
 /* Heartbeats that are due, clients that are stuck; to be called about once a second. */
 void hub_tick(struct hub *h, int64_t now_ms);
+/* Who may read what, from now on; used until hub_free. Once, before the first session. */
+void hub_set_access(struct hub *h, struct access *a);
+/* After access_turn said so: sessions whose token is of no key any more end, and subscriptions that would be
+ * others now are reset. */
+void hub_access_changed(struct hub *h);
 /* session_end for all. */
 void hub_end_sessions(struct hub *h, enum close_code code, const char *reason);
 

@@ -33,6 +33,7 @@ struct sink_options {
     /* Exactly once: messages become visible in Kafka transactions of this id, each with a position in that
      * topic. NULL: one by one. */
     const char *transactional_id, *positions_topic;
+    bool standby; /* another process may take over, and be followed again: being fenced off is ERR_RETRY */
 };
 
 struct sink_type {

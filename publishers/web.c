@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -99,8 +98,7 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
             http_end(c);
         return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        /* libwebsockets offers "h2c", too: the streams of such a connection belong to no site */
-        return site && strcasecmp(in, "websocket") == 0 ? socket_confirm(site, wsi) : -1;
+        return site ? socket_confirm(site, wsi) : -1;
     case LWS_CALLBACK_ESTABLISHED:
         return socket_open(site, wsi, c);
     case LWS_CALLBACK_RECEIVE:
@@ -207,6 +205,8 @@ static void on_tick(lws_sorted_usec_list_t *sul)
     site_resume(&w->rest);
     site_resume(&w->page);
     if (w->hub) {
+        if (access_turn(w->access, __atomic_exchange_n(&w->reload, false, __ATOMIC_ACQ_REL)))
+            hub_access_changed(w->hub);
         hub_turn(w->hub);
         hub_tick(w->hub, clock_mono_ms());
     }
@@ -253,6 +253,8 @@ static void web_free(struct web *w)
         hub_set_wake(w->hub, NULL, NULL);
     if (w->context)
         lws_context_destroy(w->context);
+    if (w->hub)
+        hub_set_access(w->hub, NULL);
     pool_free(w);
     site_close(&w->rest);
     site_close(&w->page);
@@ -260,6 +262,7 @@ static void web_free(struct web *w)
     free(w->allowed_origins);
     free(w->allowed_hosts);
     users_free(w->users);
+    access_free(w->access);
     free(w->web_dir);
     free(w);
 }
@@ -272,11 +275,15 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
         return err_set(e, ERR_CONFIG, "the live page's directory %s cannot be read", w->web_dir);
     if (o->users_file && !(w->users = users_read(o->users_file, e)))
         return false;
+    if (w->hub && !(w->access = access_new(&o->access, e)))
+        return false;
     if (!context_start(w, e))
         return false;
     web_warn(w);
-    if (w->hub)
+    if (w->hub) {
+        hub_set_access(w->hub, w->access);
         hub_set_wake(w->hub, on_wake, w);
+    }
     if (!pool_start(w, e))
         return false;
     int error = pthread_create(&w->thread, NULL, web_run, w);
@@ -312,6 +319,11 @@ int web_rest_port(const struct web *w, size_t i)
 int web_page_port(const struct web *w, size_t i)
 {
     return i < w->page.n ? w->page.ports[i] : 0;
+}
+
+void web_reload(struct web *w)
+{
+    __atomic_store_n(&w->reload, true, __ATOMIC_RELEASE);
 }
 
 void web_stop(struct web *w)

@@ -275,10 +275,12 @@ void web_warn(const struct web *w)
             "all connectors and reads what this process can read: set walwire.rest.users.file");
     else if (plain(&w->rest))
         log_warn("listeners: passwords for REST travel unencrypted: use https, or a proxy that does");
-    if (opened(&w->page))
+    if (opened(&w->page) && w->access && access_open(w->access) && !access_ruled(w->access))
         log_warn(
-            "websocket.listeners: other machines can reach it, and it asks for no login; whoever reaches it "
-            "reads all captured tables");
+            "websocket.listeners: other machines can reach it, and it asks for no token; whoever reaches it "
+            "reads all captured tables: set websocket.auth.jwt.public.key.file or another key");
+    else if (plain(&w->page))
+        log_warn("websocket.listeners: rows and tokens travel unencrypted: use https, or a proxy that does");
 }
 
 /* ---- TLS ---- */

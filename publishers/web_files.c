@@ -15,8 +15,21 @@ static const struct {
     {"/app.js", "app.js", "text/javascript; charset=utf-8"},
     {"/walwire.js", "walwire.js", "text/javascript; charset=utf-8", .shared = true},
     {"/walwire.d.ts", "walwire.d.ts", "text/plain; charset=utf-8", .shared = true},
+    {"/dom.js", "dom.js", "text/javascript; charset=utf-8"},
+    {"/engine.js", "engine.js", "text/javascript; charset=utf-8"},
+    {"/log.js", "log.js", "text/javascript; charset=utf-8"},
+    {"/query.js", "query.js", "text/javascript; charset=utf-8"},
+    {"/rows.js", "rows.js", "text/javascript; charset=utf-8"},
+    {"/react.js", "react.js", "text/javascript; charset=utf-8", .shared = true},
+    {"/react.d.ts", "react.d.ts", "text/plain; charset=utf-8", .shared = true},
     {"/style.css", "style.css", "text/css; charset=utf-8"},
     {"/icon.svg", "icon.svg", "image/svg+xml"},
+    {"/examples/chat/", "examples/chat/index.html", "text/html; charset=utf-8"},
+    {"/examples/chat/chat.js", "examples/chat/chat.js", "text/javascript; charset=utf-8"},
+    {"/examples/chat/chat.css", "examples/chat/chat.css", "text/css; charset=utf-8"},
+    {"/examples/shop/", "examples/shop/index.html", "text/html; charset=utf-8"},
+    {"/examples/shop/shop.js", "examples/shop/shop.js", "text/javascript; charset=utf-8"},
+    {"/examples/shop/shop.css", "examples/shop/shop.css", "text/css; charset=utf-8"},
 };
 
 static bool file_read(const struct web *w, const char *name, struct buf *out)

@@ -152,7 +152,7 @@ static int reply_start(struct lws *wsi, struct conn *c, struct http_reply *reply
         !headers_put(wsi, reply, &at, end) || lws_finalize_write_http_header(wsi, start, &at, end) != 0)
         return -1;
     if (!body || strcmp(c->method, "HEAD") == 0)
-        return lws_http_transaction_completed(wsi) ? -1 : 0;
+        return c->expected == SIZE_MAX || lws_http_transaction_completed(wsi) ? -1 : 0;
     buf_free(&c->reply);
     c->reply = reply->body;
     reply->body = BUF_EMPTY;
@@ -231,9 +231,10 @@ static int answer(struct site *site, struct lws *wsi, struct conn *c, int status
     struct web *w = site->web;
     if (refusal)
         refuse(&reply, status, refusal);
-    else if (site == &w->page)
-        file_reply(w, &request, &reply);
-    else if (ask(w, wsi, c))
+    else if (site == &w->page && !status_passed_on(w, wsi, c)) {
+        if (!status_reply(w, wsi, c, &reply))
+            file_reply(w, &request, &reply);
+    } else if (ask(w, wsi, c))
         return 0;
     else
         refuse(&reply, 503, "too many requests wait for an answer");
@@ -273,10 +274,10 @@ static int refuse_and_close(struct site *site, struct lws *wsi, struct conn *c, 
     struct http_reply reply = {.status = status, .content_type = "application/json"};
     refuse(&reply, status, text);
     http_reply_header(&reply, "connection", "close");
+    c->expected = SIZE_MAX;
     int result = reply_start(wsi, c, &reply);
     buf_free(&reply.body);
     buf_free(&reply.headers);
-    c->expected = SIZE_MAX;
     return result;
 }
 

@@ -57,8 +57,9 @@ struct web {
     void (*handler)(void *ctx, const struct http_request *request, struct http_reply *reply);
     void *handler_ctx;
     char *allowed_origins, *allowed_hosts, *web_dir;
-    struct users *users; /* NULL: no login */
-    struct web_tls tls;  /* while the server is set up only */
+    struct users *users;   /* NULL: no login */
+    struct access *access; /* NULL: no WebSockets */
+    struct web_tls tls;    /* while the server is set up only */
     struct site rest, page;
     struct pool pool;
     struct lws_context *context;
@@ -67,6 +68,7 @@ struct web {
     pthread_t thread;
     bool stopping; /* atomic: another thread says so */
     bool woken;    /* atomic: the hub has something */
+    bool reload;   /* atomic: keys and rules shall be read again */
     bool draining;
     size_t n_sockets;
     struct buf frame;
@@ -86,6 +88,7 @@ struct conn {
     struct session *session;
     struct lws *wsi;
     struct buf message;
+    char address[64]; /* for its limits */
 };
 
 /* web_listen.c */
@@ -129,10 +132,16 @@ void job_free(struct job *job);
 /* web_files.c */
 void file_reply(const struct web *w, const struct http_request *request, struct http_reply *reply);
 
+/* web_status.c: the live page's look at the server */
+/* True when this request of a page is one for REST's handler; its query is set. */
+bool status_passed_on(const struct web *w, struct lws *wsi, struct conn *c);
+/* How many subscribers there are. false: another path, or a reader who may not know. */
+bool status_reply(const struct web *w, struct lws *wsi, const struct conn *c, struct http_reply *reply);
+
 /* web_socket.c */
 /* True when a page of this origin may talk to this host. `origin` "" stands for no browser. */
 bool origin_allowed(const char *allowed, const char *origin, const char *host);
-int socket_confirm(struct site *site, struct lws *wsi); /* before the upgrade: refuses foreign pages */
+int socket_confirm(struct site *site, struct lws *wsi); /* before the upgrade: who is not let in */
 int socket_open(struct site *site, struct lws *wsi, struct conn *c);
 int socket_receive(struct lws *wsi, struct conn *c, struct slice bytes);
 int socket_writable(struct site *site, struct lws *wsi, struct conn *c);

@@ -1,12 +1,16 @@
 /* web_socket.c - WebSocket connections: who may open one, and what goes between it and its session. */
 #include "web_impl.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 #include "log.h"
+
+enum { TOO_MANY_REQUESTS = 429, PROTOCOLS_MOST = 126 };
 
 /* The host and port of "http://host:port", or "" for origins of another form ("null"). */
 static struct slice origin_host(const char *origin)
@@ -47,28 +51,145 @@ static const char *client_of(const char *path)
     return path[3] ? path + 4 : path + 3;
 }
 
+/* All are told the same. The connection ends: libwebsockets 4.1 is not to go on with it. */
 static int refuse(struct lws *wsi, unsigned status)
 {
-    lws_return_http_status(wsi, status, NULL);
-    return 1; /* answered; libwebsockets ends the request */
+    static const char body[] = "{\"error\":\"refused\"}";
+    unsigned char space[LWS_PRE + 1024], *start = space + LWS_PRE, *at = start;
+    unsigned char *end = space + sizeof(space) - sizeof(body);
+    bool later = status == HTTP_STATUS_SERVICE_UNAVAILABLE || status == TOO_MANY_REQUESTS;
+    const char *name = status == HTTP_STATUS_UNAUTHORIZED ? "www-authenticate:" : "retry-after:";
+    const char *value = status == HTTP_STATUS_UNAUTHORIZED ? "Bearer" : "2";
+    bool more = later || status == HTTP_STATUS_UNAUTHORIZED;
+    if (lws_add_http_common_headers(wsi, status, "application/json", sizeof(body) - 1, &at, end) == 0 &&
+        lws_add_http_header_by_name(wsi, (const unsigned char *)"connection:", (const unsigned char *)"close",
+                                    5, &at, end) == 0 &&
+        (!more || lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value,
+                                              (int)strlen(value), &at, end) == 0) &&
+        lws_finalize_http_header(wsi, &at, end) == 0) {
+        memcpy(at, body, sizeof(body) - 1);
+        at += sizeof(body) - 1;
+        lws_write(wsi, start, (size_t)(at - start), LWS_WRITE_HTTP);
+    }
+    return -1;
+}
+
+/* The token of "Authorization: Bearer ...". false: there is none. */
+static bool bearer(struct lws *wsi, struct buf *out)
+{
+    if (!header_copy(wsi, WSI_TOKEN_HTTP_AUTHORIZATION, out) || strncasecmp(out->ptr, "Bearer ", 7) != 0)
+        return false;
+    size_t skip = 7 + strspn(out->ptr + 7, " ");
+    memmove(out->ptr, out->ptr + skip, out->len - skip + 1);
+    out->len -= skip;
+    return true;
+}
+
+static void bearer_free(struct buf *token)
+{
+    if (token->ptr)
+        explicit_bzero(token->ptr, token->cap);
+    buf_free(token);
+}
+
+/* 0: the token that came along is good, or none did. *out: NULL for none. */
+static unsigned token_status(const struct web *w, struct lws *wsi, const char *who, struct claims **out)
+{
+    struct buf token = BUF_EMPTY;
+    enum token_verdict verdict = TOKEN_GOOD;
+    *out = NULL;
+    if (access_asks(w->access) && bearer(wsi, &token))
+        verdict = access_verify(w->access, buf_view(&token), who, out);
+    bearer_free(&token);
+    return verdict == TOKEN_GOOD    ? 0
+           : verdict == TOKEN_LATER ? HTTP_STATUS_SERVICE_UNAVAILABLE
+                                    : HTTP_STATUS_UNAUTHORIZED;
+}
+
+/* Limits are for a site's whole range of IPv6. */
+static void address_of(struct lws *wsi, char *out, size_t size)
+{
+    struct sockaddr_storage at = {0};
+    socklen_t len = sizeof(at);
+    struct in6_addr *ip = &((struct sockaddr_in6 *)&at)->sin6_addr;
+    snprintf(out, size, "?");
+    if (getpeername(lws_get_socket_fd(wsi), (struct sockaddr *)&at, &len) != 0)
+        return;
+    if (at.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&at)->sin_addr, out, (socklen_t)size);
+    if (at.ss_family != AF_INET6)
+        return;
+    if (IN6_IS_ADDR_V4MAPPED(ip)) {
+        inet_ntop(AF_INET, ip->s6_addr + 12, out, (socklen_t)size);
+        return;
+    }
+    memset(ip->s6_addr + 8, 0, 8);
+    inet_ntop(AF_INET6, ip, out, (socklen_t)size);
+}
+
+/* libwebsockets offers "h2c", too: the streams of such a connection belong to no site. What else it was asked
+ * for it has answered already, and the headers are gone. */
+static bool asks_for_websocket(struct lws *wsi)
+{
+    struct buf upgrade = BUF_EMPTY;
+    bool asks = header_copy(wsi, WSI_TOKEN_UPGRADE, &upgrade) && strcasecmp(upgrade.ptr, "websocket") == 0;
+    buf_free(&upgrade);
+    return asks;
+}
+
+static bool page_allowed(const struct web *w, struct lws *wsi)
+{
+    struct buf origin = BUF_EMPTY, host = BUF_EMPTY;
+    header_copy(wsi, WSI_TOKEN_HOST, &host);
+    bool allowed = !header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) ||
+                   origin_allowed(w->allowed_origins, origin.ptr, host.ptr);
+    allowed = allowed && host_allowed(w, wsi, host.ptr);
+    buf_free(&origin);
+    buf_free(&host);
+    return allowed;
+}
+
+/* libwebsockets 4.1 takes at most 126 bytes of subprotocols, which no token fits in. */
+static bool token_in_protocols(struct lws *wsi)
+{
+    struct buf list = BUF_EMPTY;
+    bool found = header_copy(wsi, WSI_TOKEN_PROTOCOL, &list) &&
+                 (list.len > PROTOCOLS_MOST || strstr(list.ptr, "bearer."));
+    buf_free(&list);
+    return found;
+}
+
+/* 0: the upgrade is granted. */
+static unsigned entry_status(const struct web *w, struct lws *wsi)
+{
+    char address[64];
+    struct claims *claims;
+    if (!page_allowed(w, wsi))
+        return HTTP_STATUS_FORBIDDEN;
+    if (token_in_protocols(wsi))
+        return HTTP_STATUS_BAD_REQUEST;
+    address_of(wsi, address, sizeof(address));
+    enum entry_verdict entry = access_entry(w->access, address);
+    if (entry != ENTRY_GRANTED)
+        return entry == ENTRY_FULL ? HTTP_STATUS_SERVICE_UNAVAILABLE : TOO_MANY_REQUESTS;
+    unsigned status = token_status(w, wsi, address, &claims);
+    if (!status && claims && access_subject_full(w->access, claims))
+        status = TOO_MANY_REQUESTS;
+    claims_free(claims);
+    return status;
 }
 
 int socket_confirm(struct site *site, struct lws *wsi)
 {
     struct web *w = site->web;
-    struct buf path = BUF_EMPTY, origin = BUF_EMPTY, host = BUF_EMPTY;
+    struct buf path = BUF_EMPTY;
     const char *method = NULL;
+    if (!asks_for_websocket(wsi))
+        return -1;
     bool here = site == &w->page && w->hub && path_copy(wsi, &path, &method) && client_of(path.ptr);
-    header_copy(wsi, WSI_TOKEN_HOST, &host);
-    bool allowed = !header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) ||
-                   origin_allowed(w->allowed_origins, origin.ptr, host.ptr);
-    allowed = allowed && host_allowed(w, wsi, host.ptr);
     buf_free(&path);
-    buf_free(&origin);
-    buf_free(&host);
-    if (!here)
-        return refuse(wsi, HTTP_STATUS_NOT_FOUND);
-    return allowed ? 0 : refuse(wsi, HTTP_STATUS_FORBIDDEN);
+    unsigned status = here ? entry_status(w, wsi) : HTTP_STATUS_NOT_FOUND;
+    return status ? refuse(wsi, status) : 0;
 }
 
 static void want_write(void *user)
@@ -93,8 +214,13 @@ int socket_open(struct site *site, struct lws *wsi, struct conn *c)
     http_end(c);
     *c = (struct conn){.wsi = wsi};
     const char *client = path_copy(wsi, &path, &method) ? client_of(path.ptr) : NULL;
+    struct claims *claims;
+    address_of(wsi, c->address, sizeof(c->address));
+    token_status(w, wsi, c->address, &claims);
+    access_entered(w->access, c->address);
     struct session_options options = {
         .client = client ? client : "",
+        .claims = claims,
         .connector = lws_get_urlarg_by_name(wsi, "connector=", argument, sizeof(argument)),
         .want_write = want_write,
         .cut = cut,
@@ -152,5 +278,6 @@ void socket_close(struct site *site, struct conn *c)
     session_close(c->session);
     c->session = NULL;
     buf_free(&c->message);
+    access_left(site->web->access, c->address);
     site->web->n_sockets--;
 }

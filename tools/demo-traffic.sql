@@ -1,6 +1,6 @@
 -- Keeps the shop busy until it is cancelled: one small transaction every 0.1 to 0.5 seconds.
--- Each action is a function; the procedure at the end draws one by weight. The weights let as many orders leave as
--- arrive (an order takes four steps), so that the tables stay small. Run with psql -f.
+-- Each action is a function; the procedure at the end draws one by weight. An order takes four steps, and more are
+-- placed when few are open: as many arrive as leave, so that the tables stay small and never fall quiet. Run with psql -f.
 create schema if not exists traffic;
 
 create or replace function traffic.any_of(variadic choices text[]) returns text language sql volatile as
@@ -75,7 +75,10 @@ begin
     loop
         dice := random();
         if dice < 0.13 then perform traffic.place_order();
-        elsif dice < 0.60 then perform traffic.advance_order();
+        elsif dice < 0.60 then
+            if (select count(*) from public.orders where status <> 'delivered') < 10 + random() * 20 then perform traffic.place_order();
+            else perform traffic.advance_order();
+            end if;
         elsif dice < 0.70 then perform traffic.move_shipment();
         elsif dice < 0.73 then perform traffic.cancel_order();
         elsif dice < 0.83 then perform traffic.archive_order();

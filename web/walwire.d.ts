@@ -5,7 +5,8 @@ export type Value = string | number | boolean | null | Value[] | { [name: string
 /** A column that is absent was not sent: unchanged and unknown here, or left out of a message that was too large. */
 export type Row = { [column: string]: Value | undefined };
 export type Op = "c" | "u" | "d" | "t" | "enter" | "exit";
-export type State = "connecting" | "open" | "reconnecting" | "closed";
+/** `waiting`: for the next attempt. `closed`: for good, by `close()` or because the server forbids it. */
+export type State = "connecting" | "live" | "waiting" | "closed";
 
 /** `[column, op, value]`; NULL does not match. */
 export type Where =
@@ -30,7 +31,7 @@ export interface Column {
 export interface ConnectOptions {
   /** Names this client in the server's logs and metrics. */
   client?: string;
-  /** A JWT, or a function that gives a fresh one; it is called before every connection. */
+  /** A JWT, or a function that gives a fresh one: called before every connection, and before the token ends. */
   token?: string | (() => string | Promise<string>);
   /** Delays between attempts grow from `min_ms` by `factor` to `max_ms`, half of each by chance. */
   backoff?: { min_ms?: number; max_ms?: number; factor?: number; random?: () => number };
@@ -127,7 +128,7 @@ export interface StateChange {
   state: State;
   code?: number;
   reason?: string;
-  /** With `reconnecting`: when the next attempt starts. */
+  /** With `waiting`: when the next attempt starts. */
   retry_in_ms?: number;
 }
 
@@ -135,7 +136,7 @@ interface ClientEvents {
   state: StateChange;
   welcome: Welcome;
   heartbeat: { pos: string; lag_ms: number };
-  /** What the server refused that belongs to no subscription. */
+  /** What the server refused that belongs to no subscription; code `token`: no new one was to be had. */
   error: ServerError;
 }
 
@@ -149,7 +150,9 @@ export class Client {
   on<E extends keyof ClientEvents>(event: E, fn: (detail: ClientEvents[E]) => void): () => void;
   subscribe(request: SubscribeRequest, handlers?: Handlers | ((change: Change) => Done)): Subscription;
   live(table: string, options?: LiveOptions): LiveTable;
+  /** Replaces the token, now and for later connections. */
   auth(token: string): void;
+  /** Tries at once instead of waiting; also revives a client that was closed. */
   reconnect(): void;
   close(): void;
 }
@@ -196,7 +199,10 @@ export interface LiveOptions extends Omit<SubscribeRequest, "table" | "format"> 
   onError?(error: ServerError): void;
 }
 
-export class LiveTable {
+/** What iterating over a table gives. After `reset` the rows are taken back; with `ready` they are complete again. */
+export type LiveEvent = LiveChange | { op: "ready"; count: number } | { op: "reset"; reason: string };
+
+export class LiveTable implements AsyncIterable<LiveEvent> {
   readonly rows: Map<string, Row>;
   readonly key: string[];
   readonly columns: Column[];
@@ -208,6 +214,7 @@ export class LiveTable {
   get(key: Row): Row | undefined;
   id(row: Row): string;
   close(): void;
+  [Symbol.asyncIterator](): AsyncGenerator<LiveEvent, void, undefined>;
 }
 
 export function connect(url: string | URL, options?: ConnectOptions): Client;

@@ -13,6 +13,10 @@ const PROTOCOL = "walwire.v1";
 const BACKOFF = { min_ms: 250, max_ms: 10000, factor: 2, random: Math.random };
 const CONNECT_MS = 10000;
 const HEARTBEAT_MS = 15000;
+const EXPIRED = 4005;
+const RENEW_MIN_MS = 500;
+const TIMER_MAX_MS = 2 ** 31 - 1;
+const BACKLOG = 10000; // events that wait for a slow `for await`
 
 /** Open a connection that stays open until `close()`. */
 export function connect(url, options = {}) {
@@ -23,6 +27,14 @@ export function connect(url, options = {}) {
 function delay_ms(tries, { min_ms, max_ms, factor, random }) {
   const full = Math.min(max_ms, min_ms * factor ** tries);
   return Math.round(full / 2 + (random() * full) / 2);
+}
+
+/** How long a token lasts, in ms, as far as it says so itself: the server's clock knows better. */
+function lasts_ms(token) {
+  try {
+    const { exp } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));
+    return exp * 1000 - Date.now();
+  } catch { return 0; }
 }
 
 /** An error in a user's handler is reported as the platform reports any, and never stops the stream. */
@@ -51,7 +63,8 @@ class Emitter {
   }
 }
 
-/** The connection: events `state`, `welcome`, `heartbeat`, `error`. */
+/** The connection: events `state`, `welcome`, `heartbeat`, `error`. `state` is connecting, live, waiting (for the next
+ *  attempt) or closed (for good, with a reason). */
 export class Client extends Emitter {
   state = "connecting"; welcome = null; epoch = null; pos = null; lag_ms = null;
 
@@ -59,6 +72,7 @@ export class Client extends Emitter {
   #socket = null; #closing = null;
   #attempt = 0;          // a token that comes late belongs to an older attempt
   #tries = 0;
+  #token = null; #renewal = null; #opened = false;
   #timer = null;         // one at a time: waiting to connect, or watching for silence
   #heard = 0;
   #subs = new Map();     // id -> Subscription; each request has a new id, so late answers to old ones fall away
@@ -86,7 +100,7 @@ export class Client extends Emitter {
     };
     const sub = new Subscription(request, typeof handlers === "function" ? { onChange: handlers } : handlers, link);
     this.#subs.set(sub.id = this.#next++, sub);
-    if (this.state === "open") this.#ask(sub);
+    if (this.state === "live") this.#ask(sub);
     return sub;
   }
 
@@ -98,13 +112,12 @@ export class Client extends Emitter {
   /** Replace the token, now and for later connections. */
   auth(token) {
     this.#options.token = token;
-    if (this.state === "open") this.#send({ type: "auth", token });
+    if (this.#opened) this.#present(token);
   }
 
   /** Try at once instead of waiting; also revives a client that was closed. */
   reconnect() {
     if (this.#socket) return;
-    if (this.state === "closed") this.#become("reconnecting", { retry_in_ms: 0 });
     this.#open();
   }
 
@@ -120,22 +133,58 @@ export class Client extends Emitter {
 
   async #open() {
     const attempt = ++this.#attempt;
-    const { token, WebSocket } = this.#options;
+    const { WebSocket } = this.#options;
     clearTimeout(this.#timer);
+    if (this.state !== "connecting") this.#become("connecting");
     try {
-      const bearer = typeof token === "function" ? await token() : token;
-      if (attempt === this.#attempt)
-        this.#listen(new WebSocket(this.#url.href, bearer ? [PROTOCOL, `bearer.${bearer}`] : [PROTOCOL]));
+      const token = await this.#fresh();
+      if (attempt === this.#attempt) this.#listen(new WebSocket(this.#url.href, [PROTOCOL]), token);
     } catch (error) {
       if (attempt === this.#attempt) this.#lost(0, String(error?.message ?? error));
     }
   }
 
-  #listen(socket) {
+  async #fresh() {
+    const { token } = this.#options;
+    return typeof token === "function" ? token() : token;
+  }
+
+  #present(token) {
+    this.#token = token;
+    this.#send({ type: "auth", token });
+    this.#renew_within(lasts_ms(token));
+  }
+
+  /** A new token when a fifth of this one is left; where none is to be had, again and again until it ends, and then the
+   *  server ends the connection. */
+  #renew_within(left_ms) {
+    const wait = left_ms * 0.8;
+    clearTimeout(this.#renewal);
+    if (typeof this.#options.token === "function" && wait >= RENEW_MIN_MS && wait < TIMER_MAX_MS)
+      this.#renewal = setTimeout(() => this.#renew(left_ms - wait, this.#attempt), wait);
+  }
+
+  async #renew(left_ms, attempt) {
+    let token = null;
+    try {
+      token = await this.#fresh();
+    } catch (error) {
+      this._emit("error", { code: "token", message: String(error?.message ?? error), retry: true });
+    }
+    if (attempt !== this.#attempt) return;
+    if (token && token !== this.#token) this.#present(token);
+    else this.#renew_within(left_ms);
+  }
+
+  #listen(socket, token) {
     const current = fn => event => { if (socket === this.#socket) fn(event); };
     this.#socket = socket;
     this.#closing = this.welcome = null;
     this.#heard = Date.now();
+    socket.onopen = current(() => {
+      this.#opened = true;
+      if (token) this.#present(token);
+    });
     socket.onmessage = current(event => this.#frame(event.data));
     socket.onclose = current(event => this.#lost(event.code, event.reason));
     socket.onerror = () => {}; // a close follows
@@ -153,12 +202,15 @@ export class Client extends Emitter {
 
   #hang_up() {
     const socket = this.#socket;
-    this.#socket = this.#flusher = null;
+    this.#socket = null;
+    this.#opened = false;
     this.#attempt++;
     this.#outbox = [];
     this.#channels.clear();
     clearTimeout(this.#timer);
+    clearTimeout(this.#renewal);
     clearTimeout(this.#flusher);
+    this.#flusher = null;
     socket?.close();
   }
 
@@ -166,9 +218,11 @@ export class Client extends Emitter {
     const { code = socket_code, reason = socket_reason, retry_after_ms } = this.#closing ?? {};
     this.#hang_up();
     if (code >= 4100 && code <= 4199) return this.#become("closed", { code, reason });
-    const retry_in_ms = retry_after_ms ?? delay_ms(this.#tries++, this.#backoff);
+    const tries = this.#tries++;
+    const renews = code === EXPIRED && !tries && typeof this.#options.token === "function";
+    const retry_in_ms = retry_after_ms ?? (renews ? 0 : delay_ms(tries, this.#backoff));
     this.#timer = setTimeout(() => this.#open(), retry_in_ms);
-    this.#become("reconnecting", { code, reason, retry_in_ms });
+    this.#become("waiting", { code, reason, retry_in_ms });
   }
 
   #frame(data) {
@@ -187,10 +241,12 @@ export class Client extends Emitter {
     const sub = this.#subs.get(m.id);
     if (m.epoch) this.epoch = m.epoch;
     if (m.pos && !(m.pos < this.pos)) this.pos = m.pos;
+    if (m.expires_in_ms) this.#renew_within(m.expires_in_ms);
     switch (m.type) {
       case "welcome": return this.#welcomed(m);
       case "heartbeat": return this.#beat(m);
       case "closing": this.#closing = m; return;
+      case "authorized": if (m.tables && this.welcome) this.welcome.tables = m.tables; return;
       case "change": case "begin": case "commit":
         this.#channels.get(m.channel)?.forEach(s => s._stream(m));
         return;
@@ -203,11 +259,11 @@ export class Client extends Emitter {
   #welcomed(m) {
     this.welcome = m;
     this.pos = m.pos;
-    this.state = "open";
+    this.state = "live";
     this.#watch();
     for (const sub of [...this.#subs.values()]) this.#ask(sub);
     this._emit("welcome", m);
-    this.#become("open");
+    this.#become("live");
   }
 
   #beat(m) {
@@ -225,7 +281,7 @@ export class Client extends Emitter {
 
   #again(sub, tries) {
     const id = this.#rename(sub);
-    setTimeout(() => { if (this.state === "open" && this.#subs.has(id)) this.#ask(sub); },
+    setTimeout(() => { if (this.state === "live" && this.#subs.has(id)) this.#ask(sub); },
       tries ? delay_ms(tries, this.#backoff) : 0);
   }
 
@@ -246,7 +302,7 @@ export class Client extends Emitter {
   }
 
   #end(sub) {
-    if (this.state === "open" && sub.state !== "waiting") this.#send({ type: "unsubscribe", id: sub.id });
+    if (this.state === "live" && sub.state !== "waiting") this.#send({ type: "unsubscribe", id: sub.id });
     this.#leave(sub);
   }
 
@@ -360,7 +416,7 @@ export class Subscription {
     this.state = "waiting";
     this.#reset(m.reason, m.action);
     if (this.state === "ended") return;
-    if (m.action === "stop") this.#link.end(this);
+    if (m.action === "stop") this.#finish();
     else this.#link.again(this, this.#resets++);
   }
 
@@ -368,9 +424,14 @@ export class Subscription {
     if (this.state === "pending") {
       this.state = "waiting";
       if (m.retry) this.#link.again(this, ++this.#resets);
-      else this.#link.end(this);
+      else this.#finish();
     }
     this.#call("onError", m);
+  }
+
+  #finish() {
+    this.#link.end(this);
+    this.state = "ended";
   }
 
   #reset(reason, action = "resubscribe") {
@@ -404,7 +465,7 @@ export class Subscription {
 export class LiveTable extends Emitter {
   rows = new Map(); key = []; columns = []; ready = false;
 
-  #sub;
+  #sub; #client;
   #gone = null;        // the row that the last change deleted: a changed key is a delete, then a create
   #copies = new Map(); // tables without a key: how many equal rows there are
 
@@ -413,6 +474,7 @@ export class LiveTable extends Emitter {
     const given = { subscribed: onSubscribed, rows: onRows, ready: onReady };
     Object.assign(given, { change: onChange, reset: onReset, error: onError });
     for (const event in given) if (given[event]) this.on(event, given[event]);
+    this.#client = client;
     this.#sub = client.subscribe({ snapshot: true, old: "full", ...request, table, format: "row" }, {
       onSubscribed: m => this.#subscribed(m),
       onRows: rows => { for (const row of rows) this.rows.set(this.#slot(row, 1), row); this._emit("rows", rows); },
@@ -429,7 +491,44 @@ export class LiveTable extends Emitter {
 
   get(key) { return this.rows.get(this.id(key)); }
 
-  close() { this.#sub.unsubscribe(); }
+  close() {
+    this.#sub.unsubscribe();
+    this._emit("end", null);
+  }
+
+  /** All that happens from now on: the changes, and among them `{op: "ready"}` and `{op: "reset"}`. Who falls far behind
+   *  is told of a reset, "slow", and can read `rows`, which are true at any time. Ends with `close()`. */
+  async *[Symbol.asyncIterator]() {
+    const now_ready = () => (this.ready ? [{ op: "ready", count: this.rows.size }] : []);
+    let queue = now_ready();
+    let wake, ended = this.#sub.state === "ended", failure = null;
+    const end = reason => { ended = true; failure = reason; wake?.(); };
+    const add = event => {
+      queue.push(event);
+      if (queue.length > BACKLOG) queue = [{ op: "reset", reason: "slow" }, ...now_ready()];
+      wake?.();
+    };
+    const stops = [
+      this.on("ready", m => add({ op: "ready", count: m.count })),
+      this.on("change", add),
+      this.on("reset", m => { add({ op: "reset", reason: m.reason }); if (m.action === "stop") end(null); }),
+      this.on("error", m => { if (!m.retry) end(new Error(`walwire: ${m.code}: ${m.message}`)); }),
+      this.on("end", end),
+      this.#client.on("state", s => {
+        if (s.state === "closed") end(s.code === 1000 ? null : new Error(`walwire: closed, ${s.code} ${s.reason}`));
+      }),
+    ];
+    try {
+      for (;;) {
+        if (queue.length) yield queue.shift();
+        else if (ended) break;
+        else await new Promise(resolve => { wake = resolve; });
+      }
+      if (failure) throw failure;
+    } finally {
+      for (const stop of stops) stop();
+    }
+  }
 
   /** The Map's key of a row or a key object: the value of the one key column, or a JSON array of several. */
   id(row) {

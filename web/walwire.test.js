@@ -20,7 +20,11 @@ class Server {
       constructor(url, protocols) {
         Object.assign(this, { url, protocols, subs: new Map() });
         server.sockets.push(this);
-        queueMicrotask(() => (server.open ? server.accept(this) : this.onclose?.({ code: 1006, reason: "" })));
+        queueMicrotask(() => {
+          if (!server.open) return this.onclose?.({ code: 1006, reason: "" });
+          this.onopen?.();
+          server.accept(this);
+        });
       }
       send(text) { server.request(this, JSON.parse(text)); }
       close() { server.sessions.delete(this); }
@@ -135,16 +139,166 @@ afterEach(() => {
   mock.timers.reset();
 });
 
-test("the address, the subprotocol and the token are what the protocol asks for", async () => {
-  let n = 0;
-  await start({ client: "desk 7", token: async () => `jwt${++n}` });
+test("the address and the subprotocol are what the protocol asks for; without a token none is sent", async () => {
+  await start({ client: "desk 7" });
   assert.equal(server.last.url, "ws://test.example/ws/desk%207");
-  assert.deepEqual(server.last.protocols, ["walwire.v1", "bearer.jwt1"]);
-  server.drop(4005);
+  assert.deepEqual(server.last.protocols, ["walwire.v1"]);
+  client.live(ITEMS);
+  assert.deepEqual(server.received.map(m => m.type), ["subscribe"]);
+});
+
+const tokens = () => asked("auth").map(m => m.token);
+const jwt = claims => `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.sig`;
+
+test("the token is the first message of each connection, and a new one each time where a function gives it", async () => {
+  let n = 0;
+  await start({ token: async () => `jwt${++n}` });
+  client.live(ITEMS);
+  assert.deepEqual(server.received.map(m => m.type), ["auth", "subscribe"]);
+  server.drop();
   await pass(250);
-  assert.deepEqual(server.last.protocols, ["walwire.v1", "bearer.jwt2"]);
+  assert.deepEqual(server.received.map(m => m.type), ["auth", "subscribe", "auth", "subscribe"]);
+  assert.deepEqual(tokens(), ["jwt1", "jwt2"]);
   client.auth("jwt9");
-  assert.deepEqual(asked("auth"), [{ type: "auth", token: "jwt9" }]);
+  assert.equal(tokens().at(-1), "jwt9");
+  server.drop();
+  await pass(250);
+  assert.equal(tokens().at(-1), "jwt9");
+});
+
+test("a token is renewed on the same connection before it ends, again and again", async () => {
+  const given = [];
+  await start({ token: () => { given.push(jwt({ exp: Date.now() / 1000 + 100, n: given.length, who: "\u00ff\u00fe?>" })); return given.at(-1); } });
+  client.live(ITEMS);
+  for (let second = 0; second < 170; second++) {
+    server.tell_all({ type: "heartbeat", pos: server.pos, lag_ms: 0 });
+    await pass(1000);
+  }
+  assert.deepEqual(tokens(), given);
+  assert.equal(given.length, 3, "at 80 and 160 seconds");
+  assert.equal(server.sockets.length, 1);
+  assert.deepEqual(states, ["live"]);
+});
+
+test("the server's word on when a token ends counts more than the clock here, and holds for tokens that are no JWT", async () => {
+  for (const make of [n => `opaque${n}`, n => jwt({ exp: Date.now() / 1000 - 1e6, n })]) {
+    let n = 0;
+    await start({ token: () => make(n++) });
+    server.tell_all({ type: "authorized", expires_in_ms: 100000, tables: [] });
+    for (let second = 0; second < 179; second++) {
+      if (second === 79) assert.equal(n, 1);
+      server.tell_all({ type: "heartbeat", pos: server.pos, lag_ms: 0 });
+      await pass(1000);
+      if (second === 80) server.tell_all({ type: "authorized", expires_in_ms: 100000 });
+    }
+    assert.equal(n, 3);
+    assert.deepEqual(client.welcome.tables, []);
+    client.close();
+  }
+});
+
+test("a token that comes late is shown on the connection that waits for it", async () => {
+  server.accept = socket => server.sessions.add(socket);
+  await start();
+  client.auth("jwt1");
+  assert.deepEqual(tokens(), ["jwt1"]);
+  assert.equal(server.sockets.length, 1);
+});
+
+test("a token that ended is replaced at once, without a reset; a fixed one is tried again with growing delays", async () => {
+  let n = 0;
+  await start({ token: async () => `jwt${++n}` });
+  const live = client.live(ITEMS, { onReset: () => assert.fail("nothing was lost") });
+  server.put({ id: 1, name: "a", body: "b" });
+  server.drop(4005);
+  await pass(0);
+  assert.equal(client.state, "live");
+  assert.deepEqual(tokens(), ["jwt1", "jwt2"]);
+  assert_equal_tables(live);
+  client.close();
+  await start({ token: "fixed" });
+  server.drop(4005);
+  await pass(0);
+  assert.equal(client.state, "waiting");
+  await pass(250);
+  assert.equal(client.state, "live");
+});
+
+test("a token that is not to be had is an attempt that failed", async () => {
+  let n = 0;
+  await start({ token: async () => { if (++n < 3) throw new Error("no login server"); return "jwt"; } });
+  assert.equal(client.state, "waiting");
+  await pass(250);
+  await pass(500);
+  assert.equal(client.state, "live");
+  assert.deepEqual(tokens(), ["jwt"]);
+});
+
+test("a token that cannot be renewed is told, and what is live goes on", async () => {
+  let n = 0;
+  await start({ token: async () => { if (n++ % 3) throw new Error("no login server"); return jwt({ exp: Date.now() / 1000 + 100 }); } });
+  const told = [];
+  client.on("error", e => told.push([e.code, e.message]));
+  for (let second = 0; second < 100; second++) {
+    server.tell_all({ type: "heartbeat", pos: server.pos, lag_ms: 0 });
+    await pass(1000);
+  }
+  assert.deepEqual(told, [["token", "no login server"], ["token", "no login server"]]);
+  assert.equal(tokens().length, 2, "the third time it was to be had");
+  assert.equal(client.state, "live");
+});
+
+/** What an iterator gives until `n` events are there. */
+async function take(iterator, n) {
+  const events = [];
+  while (events.length < n) events.push((await iterator.next()).value);
+  return events.map(e => (e.op === "reset" ? `reset ${e.reason}` : e.op === "ready" ? `ready ${e.count}` : `${e.op} ${e.id}`));
+}
+
+test("a table can be iterated over: the rows are ready, each change, a reset, and the rows again", async () => {
+  server.put({ id: 1, name: "a", body: "b" });
+  await start();
+  const live = client.live(ITEMS);
+  const events = live[Symbol.asyncIterator]();
+  assert.deepEqual(await take(events, 1), ["ready 1"]);
+  server.put({ id: 2, name: "b", body: "b" });
+  assert.deepEqual(await take(events, 1), ["c 2"]);
+  server.remove(1);
+  server.put({ id: 3, name: "c", body: "b" });
+  assert.deepEqual(await take(events, 2), ["d 1", "c 3"]);
+  server.drop();
+  server.keep = 0;
+  server.put({ id: 4, name: "d", body: "b" });
+  await pass(250);
+  await pass(0);
+  assert.deepEqual(await take(events, 2), ["reset retention", "ready 3"]);
+  const next = events.next();
+  live.close();
+  assert.deepEqual(await next, { value: undefined, done: true });
+});
+
+test("who iterates too slowly is told of a gap, and that the rows are true", async () => {
+  await start();
+  const live = client.live(ITEMS);
+  const events = live[Symbol.asyncIterator]();
+  assert.deepEqual(await take(events, 1), ["ready 0"]);
+  for (let id = 0; id < 10010; id++) server.put({ id, name: "a", body: "b" });
+  assert.deepEqual(await take(events, 3), ["reset slow", "ready 10001", "c 10001"], "it goes on behind what the rows were");
+});
+
+test("an iteration ends with the error that ended its subscription, or its client", async () => {
+  await start();
+  const subscribe = server.subscribe;
+  server.subscribe = (socket, { id }) => server.tell(socket, { type: "error", id, code: "unknown_table", message: "no", retry: false });
+  const refused = client.live("public.none");
+  const late = refused[Symbol.asyncIterator]();
+  assert.deepEqual(await late.next(), { value: undefined, done: true });
+  server.subscribe = subscribe;
+  const live = client.live(ITEMS)[Symbol.asyncIterator]();
+  await take(live, 1);
+  const next = live.next();
+  server.drop(4103, { type: "closing", code: 4103, reason: "forbidden" });
+  await assert.rejects(next, /4103 forbidden/);
 });
 
 test("snapshot and changes fold to the table", async () => {
@@ -199,14 +353,14 @@ test("after a loss the subscription continues behind the last change, and keeps 
   server.put({ id: 2, name: "b", body: "b" });
   const from = { epoch: "e1", pos: server.pos };
   server.drop();
-  assert.equal(client.state, "reconnecting");
+  assert.equal(client.state, "waiting");
   assert.equal(live.rows.size, 2);
   server.remove(1);
   await pass(250);
   assert.deepEqual(asked().at(-1).from, from);
   assert.equal(asked().at(-1).snapshot, undefined);
   assert_equal_tables(live);
-  assert.deepEqual(states, ["open", "reconnecting", "open"]);
+  assert.deepEqual(states, ["live", "waiting", "connecting", "live"]);
 });
 
 test("a heartbeat moves the place to continue from", async () => {
@@ -302,6 +456,7 @@ for (const code of [4100, 4101, 4103]) {
     await pass(60000);
     assert.equal(client.state, "closed");
     assert.equal(server.sockets.length, 1);
+    assert.deepEqual(states, ["live", "closed"]);
   });
 }
 
@@ -318,7 +473,7 @@ for (const code of [1000, 1006, 4001, 4005, 4008, 4029]) {
     await start();
     server.drop(code);
     await pass(250);
-    assert.equal(client.state, "open");
+    assert.equal(client.state, "live");
     assert.equal(server.sockets.length, 2);
   });
 }
@@ -329,14 +484,14 @@ test("retry_after_ms is kept to", async () => {
   await pass(2999);
   assert.equal(server.sockets.length, 1);
   await pass(1);
-  assert.equal(client.state, "open");
+  assert.equal(client.state, "live");
 });
 
 test("attempts grow apart, up to the limit, by chance within half", async () => {
   server.open = false;
   await start({ backoff: { min_ms: 100, max_ms: 400, factor: 2, random: () => 0 } });
   const waits = [];
-  client.on("state", s => waits.push(s.retry_in_ms));
+  client.on("state", s => { if (s.state === "waiting") waits.push(s.retry_in_ms); });
   for (let i = 0; i < 4; i++) await pass(400);
   assert.deepEqual(waits, [100, 200, 200, 200]);
 });
@@ -346,24 +501,24 @@ test("silence for two and a half heartbeats is a loss", async () => {
   await pass(2000);
   server.tell_all({ type: "heartbeat", pos: server.pos, lag_ms: 0 });
   await pass(2499);
-  assert.equal(client.state, "open");
+  assert.equal(client.state, "live");
   await pass(1);
-  assert.equal(client.state, "reconnecting");
+  assert.equal(client.state, "waiting");
   await pass(250);
-  assert.equal(client.state, "open");
+  assert.equal(client.state, "live");
 });
 
 test("a server that never welcomes is given up on", async () => {
   server.accept = () => {};
   await start();
   await pass(10000);
-  assert.equal(client.state, "reconnecting");
+  assert.equal(client.state, "waiting");
 });
 
 test("what is not JSON ends the connection instead of leaving a gap", async () => {
   await start();
   server.last.onmessage({ data: "{\"type\":" });
-  assert.equal(client.state, "reconnecting");
+  assert.equal(client.state, "waiting");
 });
 
 test("several messages come in one frame", async () => {
@@ -374,7 +529,7 @@ test("several messages come in one frame", async () => {
   server.tell_all(change(1), { type: "a later invention" }, change(2), change(3));
   server.last.onmessage({ data: `${JSON.stringify(change(4))}\n\n` });
   assert.deepEqual(seen, [1, 2, 3, 4]);
-  assert.equal(client.state, "open");
+  assert.equal(client.state, "live");
 });
 
 test("after unsubscribe nothing comes, now or later", async () => {
@@ -540,6 +695,6 @@ test("close is for good, until reconnect is asked for", async () => {
   server.put({ id: 1, name: "a", body: "b" });
   client.reconnect();
   await settle();
-  assert.equal(client.state, "open");
+  assert.equal(client.state, "live");
   assert_equal_tables(live);
 });

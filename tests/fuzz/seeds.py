@@ -139,6 +139,87 @@ def values():
             yield f"{n:02}_{type.replace('[]', '_array')}_{modes[0]:02x}", bytes([first, *modes, 0]) + text.encode()
 
 
+# ---- values in binary form: type's number in fuzz_binary.c, then the bytes ----
+
+def item(data):
+    return struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data
+
+
+def array(oid, items, bounds):
+    return struct.pack(">iiI", len(bounds), None in items, oid) + b"".join(struct.pack(">ii", *b) for b in bounds) + b"".join(map(item, items))
+
+
+def record(*fields):
+    return struct.pack(">i", len(fields)) + b"".join(struct.pack(">I", oid) + item(data) for oid, data in fields)
+
+
+def in_themselves(oid, depth):
+    """Composites in composites: quotes would double with each."""
+    data = b'"'
+    for _ in range(depth):
+        data = record((oid if data != b'"' else 10, data))
+    return data
+
+
+def binaries():
+    here = os.path.join(HERE, "fuzz_binary.c")
+    names = re.findall(r'\{"(\w+)", \'\w\'\}', open(os.path.join(HERE, "registry.h")).read() + open(here).read())
+    number = {name: i for i, name in enumerate(names)}
+    oid = {name: i + 1 for i, name in enumerate(names)}  # of what registry.h has
+
+    def first(type):
+        return bytes([number[type] if type in number else
+                      next(b for b in range(128, 255) if b % len(names) == number[type.removesuffix("[]")])])
+    seen = set()
+    for type, data in re.findall(r'^    \{"(\w+)", "([0-9a-f]*)"', open(os.path.join(HERE, "../decoder/test_binary_text.c")).read(), re.M):
+        if type in number and type not in seen and type not in ("pair", "int2vector", "oidvector"):  # these have oids in them
+            seen.add(type)
+            yield type, first(type) + bytes.fromhex(data)
+    one, text = struct.pack(">i", 1), 'a"\\ é'.encode()
+    pair = record((oid["int4"], one), (oid["text"], text))
+    held = {"int4[]": array(oid["int4"], [one, None, one], [(3, 1)]), "text[]": array(oid["text"], [text, b"", b"NULL", None], [(2, 0), (2, -5)]),
+            "box[]": array(70, [bytes(32)], [(1, 1)]), "int2vector": array(oid["int2"], [b"\0\1", b"\0\2"], [(2, 0)]), "pair": pair,
+            "pair[]": array(oid["pair"], [pair, None], [(2, 1)]), "outer": record((oid["pair"], pair), (oid["positive"], None)),
+            "shifted[]": array(oid["int4"], [one, one], [(2, 0x7fffffff)]), "nested": in_themselves(oid["pair"], 31)}
+    for label, data in held.items():
+        yield label.replace("[]", "_array"), first({"shifted[]": "int4[]", "nested": "pair"}.get(label, label)) + data
+    cells = [first("int4") + one, first("text") + text, b"", first("pair") + pair, first("bytea") + bytes(20)]
+    yield "row", b"\xff\0" + stream(*cells)
+    yield "row_small", b"\xff\x80" + stream(*cells)
+
+
+# ---- filters: the columns' types, what is hidden, the tree, rows (fuzz_filter.c) ----
+
+def filters():
+    bases = re.findall(r'\{"(\w+)", \'\w\'\}', open(os.path.join(HERE, "registry.h")).read())
+    words = re.findall(r'^    "((?:[^"\\]|\\.)*)",$', open(os.path.join(HERE, "fuzz_filter.c")).read(), re.M)
+
+    def type(name):
+        array = name.endswith("[]")
+        return next(b for b in range(128 if array else 0, 256) if bases[b % len(bases)] == name.removesuffix("[]"))
+
+    def row(mask, *cells):
+        return bytes([mask]) + b"".join({None: b"\1", ...: b"\0"}.get(c) or bytes([3, words.index(c)]) for c in cells)
+
+    def play(types, where, *rows):
+        return bytes([len(types) - 1, *map(type, types), 0]) + json.dumps(where, ensure_ascii=False).encode() + b"\xff" + b"".join(rows)
+    yield "numbers", play(["int8", "numeric"], {"or": [["id", "in", [1, 100, "9223372036854775807"]], ['na"me', "eq", 1.5]]},
+                          row(1, "100", "1.50"), row(2, "9223372036854775807", None), row(0, ..., "1.50"))
+    yield "reals", play(["float4", "float8"], {"and": [["id", "gt", "-Infinity"], ['na"me', "le", "NaN"]]}, row(1, "1e2", "NaN"), row(2, "-0.00", "1.5"))
+    yield "zero", play(["float8", "float4"], {"and": [["id", "in", [0, 1]], ['na"me', "notnull"]]}, row(2, "-0.00", "1.5"), row(0, None, None))
+    yield "texts", play(["text", "bpchar", "name"], {"and": [["id", "like", "a%"], {"not": ['na"me', "eq", "a"]}, ["b c", "prefix", "it's"]]},
+                        row(1, "a%b_c\\\\", "a  ", "a"), row(4, "a", "t", ...))
+    yield "moments", play(["date", "timestamptz", "timestamp", "time"], {"or": [["id", "lt", "2024-03-01"], ['na"me', "ge", "2024-02-29T12:00:00.5Z"],
+                          ["b c", "ne", "infinity"], ["\\", "eq", "24:00:00"]]},
+                          row(3, "2024-02-29", "2024-02-29 12:00:00.5+00", "infinity", "24:00:00"), row(0, "0044-03-15 BC", None, ..., "12:34:56.789"))
+    yield "bytes", play(["bytea", "uuid", "bool"], {"and": [["id", "eq", "AP8Q"], ['na"me', "notnull"], ["b c", "eq", True]]},
+                        row(1, "\\\\x00ff10", "6f1d3c4e-0000-4000-8000-00000000abcd", "t"))
+    yield "arrays", play(["int4[]", "text[]"], {"or": [["id", "eq", [1, None, 3]], ['na"me', "ne", ["a", "b c", None]]]}, row(2, "{1,NULL,3}", "{{1},{2}}"))
+    yield "others", play(["mood", "positive", "jsonb", "point"], {"and": [["id", "nin", ["ok", "sad"]], ['na"me', "eq", "1.50"], {"not": ["b c", "null"]},
+                         ["\\", "eq", "(1,2)"]]}, row(1, "sad", "1.5", "null", ...))
+    yield "short", bytes([1, type("int4"), type("text"), 0, 0, 1, 7, 0, 0, 0, 9, 7, 1, 10, 1, 16]) + row(1, "100", "a") + row(2, "0", "t")
+
+
 # ---- texts ----
 
 SUBSCRIBE = {"type": "subscribe", "id": 1, "table": "public.items"}
@@ -154,6 +235,29 @@ def sessions():
     yield "schema", play(SUBSCRIBE, b"+c1", b"*", b"+c2", b"<", b"**", b"<")
     yield "epoch", play(SUBSCRIBE, b"+c1", b"!!", b"<", b"~~~~~~~", b"<", b"-")
     yield "bad", play(b"{", b"[]", {"type": "dance"}, {"type": "auth", "token": "x"}, {**SUBSCRIBE, "where": ["id", "eq", 1]}, b"--")
+
+
+def tokens():
+    """What signs and what becomes of it (fuzz_token.c), header, claims, changes of three bytes each."""
+    raw, stranger, public_secret, plain = 0x10, 0x20, 0x40, 0x80
+    algs = re.findall(r'\{"(\w+)", (?:NULL|"[\w-]+"), "(\w*)"\}', open(os.path.join(HERE, "fuzz_token.c")).read())
+    good = {"exp": 2000000060, "nbf": 1999999999.5, "iat": 2000000000, "aud": "shop", "iss": "https://issuer", "sub": "é", "roles": ["a", {"b": None}]}
+
+    def play(how, header, claims, changes=b""):
+        return bytes([how]) + b"\xff".join([json.dumps(header).encode(), json.dumps(claims, ensure_ascii=False).encode(), changes])
+    for i, (alg, kid) in enumerate(algs):
+        yield f"{alg}_plain", bytes([plain | i])
+        yield f"{alg}_short", bytes([plain | i, 0x80, 2, 0])  # without its last three characters
+        yield alg, play(i, {"alg": alg, "typ": "at+jwt", **({"kid": kid} if kid else {})}, good)
+    for change in (1, 3, 7, 15):  # to the next letter, so that only bits differ that stand for nothing
+        yield f"last_{change}", bytes([plain, 0x80, 0, change])
+        yield f"last_{change}_rsa", bytes([plain | 3, 0x80, 0, change])
+    yield "of_a_stranger", play(stranger | 3, {"alg": "RS256", "jwk": {}, "jku": "https://stranger/keys"}, good)
+    yield "public_secret", play(public_secret | 9, {"alg": "HS256", "kid": "p"}, good)
+    yield "none", bytes([raw]) + b"eyJhbGciOiJub25lIn0.eyJleHAiOjIwMDAwMDAwNjB9."
+    yield "critical", play(0, {"alg": "HS256", "crit": ["b64"], "b64": False}, good)
+    yield "times", play(0, {"alg": "HS256"}, {"exp": 1e300, "nbf": "1", "iat": -1, "aud": ["x", 5, "desk"]})
+    yield "twice", bytes([0]) + b'{"alg":"none","alg":"HS256"}\xff{"exp":2000000060,"aud":"shop"}\xff'
 
 
 def configs():
@@ -203,7 +307,10 @@ def main():
     write("fuzz_pgoutput", everything.items())
     write("fuzz_envelope", [(f"{name}_{i}", head + data) for i, head in enumerate((b"\0\0\0\1\1\0", b"\xaa\x61\x0b\0\1\2")) for name, data in streams()])
     write("fuzz_values", values())
+    write("fuzz_binary", binaries())
+    write("fuzz_filter", filters())
     write("fuzz_session", sessions())
+    write("fuzz_token", tokens())
     write("fuzz_config", configs())
     write("fuzz_props", list(configs())[:3])
     write("fuzz_api", requests())

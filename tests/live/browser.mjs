@@ -5,6 +5,7 @@
 //
 // {"cmd":"open","url"}  {"cmd":"pick","table"}  {"cmd":"wait","selector","text"?,"gone"?,"timeout"?}
 // {"cmd":"text","selector"}  {"cmd":"count","selector"}  {"cmd":"click","selector"}  {"cmd":"eval","js"}
+// {"cmd":"press","key"} on what has the focus  {"cmd":"fill","selector","value"}  {"cmd":"choose","selector","value"} in a list
 // {"cmd":"size","width","height"}  {"cmd":"scheme","value":"dark"|"light"}  {"cmd":"shot","path"}
 // {"cmd":"errors"} what the page complained of  {"cmd":"quit"}
 //
@@ -46,6 +47,9 @@ const commands = {
   text: async ({ selector }) => ({ text: await page.locator(selector).first().innerText() }),
   count: async ({ selector }) => ({ count: await page.locator(selector).count() }),
   click: ({ selector }) => page.locator(selector).first().click(),
+  press: ({ key }) => page.keyboard.press(key),
+  fill: ({ selector, value }) => page.locator(selector).first().fill(value),
+  choose: ({ selector, value }) => page.locator(selector).first().selectOption(value),
   eval: async ({ js }) => ({ value: await page.evaluate(js) }),
   size: ({ width, height }) => page.setViewportSize({ width, height }),
   scheme: ({ value }) => page.emulateMedia({ colorScheme: value }),

@@ -53,6 +53,19 @@ def test_the_link_shows_changes_that_keep_coming(ctx):
             assert ws.recv_type("change", 20)["op"] in "cud"
 
 
+def test_the_examples_are_told_of_and_move(ctx):
+    demo = Demo()
+    demo.wait_open()
+    links = re.findall(r"http://\S+/examples/\S+", demo.output())
+    assert [link.split("/examples/")[1] for link in links] == ["chat/", "shop/"]
+    browser = ctx.browser()
+    browser("open", url=links[0])
+    browser("wait", selector="#talk article[data-op=u] .before .differs", timeout=30000)
+    browser("open", url=links[1])
+    browser("wait", selector=".totals .moved", timeout=15000)
+    assert browser("errors")["errors"] == []
+
+
 def subscribed(demo):
     """A connection with a subscription; as any client it comes back while the server says "not yet" (4013)."""
     ws = WebSocket(f"ws://127.0.0.1:{demo.ws}/ws")

@@ -2,7 +2,7 @@
 import json, os, shutil, subprocess
 
 from fold import difference, name_of, table
-from services import Closed, Refused, WebSocket, wait_until
+from services import Closed, Postgres, Refused, Skip, WebSocket, wait_until
 from subscriptions import Client, Told, changes, started, subscribe, welcomes
 from writer import Writer
 
@@ -28,7 +28,7 @@ def test_rows_and_changes_meet_exactly_while_others_write(ctx):
     db, _, engine = started(ctx, ITEMS + "create sequence fresh start 1000000000;"
                             "insert into items select i, 0, 'first' from generate_series(1, 2000) i;", table__include__list="public.items")
     clients = [Client(engine) for _ in range(4)]
-    with Writer(ctx.postgres, db, CHANGES, seeds=(1, 2, 3, 4), pause=0.004):
+    with Writer(ctx.postgres, db, CHANGES, seeds=(1, 2, 3, 4), pause=0.02):  # each change is folded eighty times
         for n in range(80):
             client, part = clients[n % 4], {"columns": ["id", "v"]} if n % 3 == 0 else {}
             told = client.subscribe(Told(n, snapshot=True, **part))
@@ -60,6 +60,92 @@ def test_a_transaction_still_open_at_the_snapshot_comes_as_changes(ctx):
     client.read(lambda: len(told.changes) == 2)
     assert [(c["op"], c["key"]["id"]) for c in told.changes] == [("u", 1), ("c", 3)]
     assert difference(told.rows, table(ctx.postgres, db, "items")) == ""
+
+
+class Overlapping(Told):
+    """What was committed around the snapshot may come as rows and as changes too."""
+
+    def _change(self, m):
+        key = name_of(m["key"])
+        if m["op"] == "c":
+            self.rows.pop(key, None)
+        elif key not in self.rows:
+            self.rows[key] = {}
+        super()._change(m)
+
+
+def test_rows_of_a_standby_and_changes_meet(ctx):
+    """A standby does not tell which transactions were in progress: none of their changes may be missing."""
+    if int(ctx.postgres.psql("show server_version_num")) < 160000:
+        raise Skip("slots on standbys came with PostgreSQL 16")
+    primary = Postgres(name="primary")
+    standby = primary.standby()
+    primary.psql("create database shop")
+    primary.psql(ITEMS + "create sequence fresh start 1000000000; insert into items select i, 0, 'first' from generate_series(1, 2000) i;"
+                 "create publication part for table items", "shop")
+    wait_until(lambda: standby.psql("select count(*) from pg_publication", "shop") == "1", 20, "the standby to follow")
+    engine = ctx.walwire(ctx.connector("shop", standby, publication__name="part", table__include__list="public.items"), kafka=False)
+    wait_until(lambda: primary.psql("select pg_log_standby_snapshot()") and "streaming from" in engine.log(), 30, "the stream", every=0.2)
+    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
+    client, count = Client(engine), 25
+    with Writer(primary, "shop", CHANGES, seeds=(1, 2, 3), pause=0.004):
+        for n in range(count):
+            told = client.subscribe(Overlapping(n, snapshot=True))
+            client.read(lambda: told.ready)
+    primary.psql("insert into items values (-1, 0, 'the end')", "shop")
+    client.read(lambda: all('{"id": -1}' in t.rows for t in client.told.values()), 30)
+    whole = table(primary, "shop", "items")
+    wrong = [f"{n}: {difference(told.rows, whole)}" for n, told in client.told.items() if told.rows != whole]
+    assert not wrong, f"{len(wrong)} of {count} subscriptions differ, such as {wrong[0]}"
+    engine.sigterm()
+
+
+def locked(ctx, db):
+    """A session that keeps the table to itself until its standard input is closed."""
+    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
+    psql.stdin.write("begin; lock table items in access exclusive mode; select 'locked';\n")
+    psql.stdin.flush()
+    assert psql.stdout.readline() == "locked\n"
+    return psql
+
+
+def readers(ctx, db, waiting=""):
+    return ctx.postgres.psql(f"select count(*) from pg_stat_activity where datname = '{db}' and application_name = 'walwire live rows'" + waiting)
+
+
+def test_rows_that_nobody_waits_for_are_not_read_on(ctx):
+    """The table is locked. A client that leaves, and a connector that is changed, end the statement that waits for it: the
+    connector streams again at once."""
+    db, spec, engine = started(ctx, ITEMS + "insert into items values (1, 0, 'a');", table__include__list="public.items")
+    psql = locked(ctx, db)
+    try:
+        for leave in (lambda ws: ws.close(), lambda ws: engine.rest("PUT", f"/connectors/{spec['name']}/config",
+                                                                    {**spec["config"], "poll.interval.ms": "123"})):
+            ws = WebSocket(engine.ws)
+            ws.recv_type("welcome")
+            assert subscribe(ws, table="public.items", snapshot=True)["type"] == "subscribed"
+            wait_until(lambda: readers(ctx, db, " and wait_event_type = 'Lock'") == "1", 10, "the rows to be asked for")
+            leave(ws)
+            wait_until(lambda: readers(ctx, db) == "0", 3, "the statement to be ended", every=0.05)
+        before = engine.log().count("streaming from")
+        assert before == 2 or wait_until(lambda: engine.log().count("streaming from") == 2, 3, "the changed connector to stream")
+    finally:
+        psql.communicate("rollback;\n")
+    client = Client(engine)
+    told = client.subscribe(Told(1, snapshot=True))
+    client.read(lambda: told.ready)
+    assert sorted(told.rows) == ['{"id": 1}']
+
+
+def test_a_client_is_told_that_a_table_is_locked(ctx):
+    db, _, engine = started(ctx, ITEMS, table__include__list="public.items")
+    psql = locked(ctx, db)
+    with WebSocket(engine.ws) as ws:
+        subscribe(ws, table="public.items", snapshot=True)
+        error = ws.recv_type("error", 15)
+        assert error["code"] == "snapshot_failed" and error["retry"] is True, error
+    psql.communicate("rollback;\n")
 
 
 # ---- messages ----

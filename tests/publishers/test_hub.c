@@ -320,6 +320,49 @@ START_TEST(large_columns_are_left_out)
 }
 END_TEST
 
+/* What was may be too large for a message: what is now is told all the same. */
+START_TEST(a_large_old_value_leaves_the_new_one)
+{
+    play_teardown();
+    play_with((struct hub_options){.message_bytes = 1000});
+    struct client *whole =
+        subscriber("{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"old\":\"full\"}", "live");
+    struct client *key = live();
+    char huge[2000];
+    memset(huge, '1', sizeof(huge));
+    struct slice old[] = {SLICE("1"), SLICE("2"), {huge, 2000}}, row[] = {SLICE("1"), SLICE("2"), SLICE("3")};
+    struct hub_change change = {.table = items, .op = 'u', .commit_lsn = 200, .row = row, .old = old};
+    hub_publish(hub, source, &change);
+    struct json_object *message = expect_type(whole, "change");
+    expect(message, "row", "{\"id\":1,\"name\":2,\"big\":3}");
+    expect(message, "old", "{\"id\":1,\"name\":2}");
+    expect(message, "omitted", "[\"big\"]");
+    message = expect_type(key, "change");
+    expect(message, "row", "{\"id\":1,\"name\":2,\"big\":3}");
+    expect(message, "omitted", "absent");
+    client_free(whole);
+    client_free(key);
+}
+END_TEST
+
+/* A client that fell behind hears of it before any position that is past what it missed. */
+START_TEST(a_reset_is_not_overtaken_at_the_end)
+{
+    play_teardown();
+    play_with((struct hub_options){.window_bytes = 5000});
+    struct client *c = live();
+    for (int i = 0; i < 400; i++)
+        publish(items, 'c', 200 + (lsn_t)i, 5, i);
+    hub_position(hub, source, 700, 0);
+    hub_turn(hub);
+    hub_end_sessions(hub, CLOSE_SHUTDOWN, "bye");
+    expect(expect_type(c, "reset"), "reason", "\"slow\"");
+    expect_type(c, "heartbeat");
+    expect_type(c, "closing");
+    client_free(c);
+}
+END_TEST
+
 /* The heartbeat's position moves on when nothing matches, and never beyond what was delivered. */
 START_TEST(heartbeats_carry_the_position)
 {
@@ -401,6 +444,8 @@ int main(void)
     tcase_add_test(tcase, an_inbox_that_nobody_empties_is_bounded);
     tcase_add_test(tcase, frames_are_bounded);
     tcase_add_test(tcase, large_columns_are_left_out);
+    tcase_add_test(tcase, a_large_old_value_leaves_the_new_one);
+    tcase_add_test(tcase, a_reset_is_not_overtaken_at_the_end);
     tcase_add_test(tcase, heartbeats_carry_the_position);
     tcase_add_test(tcase, producers_run_beside_the_web_thread);
     suite_add_tcase(suite, tcase);

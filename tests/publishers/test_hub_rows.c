@@ -199,6 +199,22 @@ START_TEST(a_snapshot_that_a_stop_cuts_off_is_not_ready)
 }
 END_TEST
 
+/* While the database takes its time, the reader can ask whether it is worth it. */
+START_TEST(rows_are_wanted_until_the_client_goes)
+{
+    struct hub_request request;
+    struct client *c = subscriber(
+        "{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"snapshot\":true}", "snapshot");
+    ck_assert(hub_request_take(hub, source, 1000, &request));
+    ck_assert(hub_rows_wanted(hub, request.id));
+    ck_assert(!hub_rows_wanted(hub, request.id + 1));
+    say(c, "{\"type\":\"unsubscribe\",\"id\":1}");
+    ck_assert(!hub_rows_wanted(hub, request.id));
+    hub_rows_fail(hub, request.id, "nobody sees this", true);
+    client_free(c);
+}
+END_TEST
+
 START_TEST(stopping_frees_the_readers)
 {
     struct reader r = {.times = 0};
@@ -250,6 +266,7 @@ int main(void)
     tcase_add_test(tcase, a_snapshot_longer_than_the_window_resets);
     tcase_add_test(tcase, a_failed_snapshot_is_an_error);
     tcase_add_test(tcase, a_reader_is_bounded_and_cancelled);
+    tcase_add_test(tcase, rows_are_wanted_until_the_client_goes);
     tcase_add_test(tcase, stopping_frees_the_readers);
     tcase_add_test(tcase, a_snapshot_that_a_stop_cuts_off_is_not_ready);
     tcase_add_test(tcase, large_snapshot_rows_are_cut);

@@ -44,6 +44,29 @@ START_TEST(nothing_else_is_served)
 }
 END_TEST
 
+static void look(const char *path, const char *header, const char *expected)
+{
+    char *reply = ask(web_page_port(web, 0), "GET", path, header, "");
+    has(reply, expected);
+    free(reply);
+}
+
+/* What REST tells a reader on this machine anyway; and nothing that changes or configures. */
+START_TEST(the_page_may_look_at_the_server)
+{
+    look("/connectors?expand=info", "", "GET /connectors?expand=status [] ");
+    look("/metrics", "", "GET /metrics? [] ");
+    look("/subscribers.json", "", "{\"sessions\":0,\"subscriptions\":0,");
+    look("/subscribers.json", "", "content-type: application/json");
+    page("GET", "/connectors/shop", "404 ");
+    page("POST", "/connectors", "404 ");
+    page("DELETE", "/connectors", "404 ");
+    rest("GET", "/subscribers.json", "", "", "GET /subscribers.json? [] ");
+    look("/metrics", "X-Forwarded-For: 203.0.113.9\r\n", "404 ");
+    look("/subscribers.json", "Via: 1.1 proxy\r\n", "404 ");
+}
+END_TEST
+
 /* ---- REST ---- */
 
 START_TEST(requests_reach_the_handler)
@@ -237,6 +260,7 @@ int main(void)
     tcase_add_test(tcase, the_page_is_served);
     tcase_add_test(tcase, pages_of_other_origins_may_load_the_library);
     tcase_add_test(tcase, nothing_else_is_served);
+    tcase_add_test(tcase, the_page_may_look_at_the_server);
     tcase_add_test(tcase, requests_reach_the_handler);
     tcase_add_test(tcase, replies_carry_status_type_and_headers);
     tcase_add_test(tcase, bodies_are_bounded);

@@ -136,6 +136,28 @@ START_TEST(unclear_lengths_are_refused)
 }
 END_TEST
 
+/* What follows might be the body, and a second request only for us. */
+START_TEST(what_follows_an_unclear_length_is_not_read)
+{
+    static const char *const methods[] = {"HEAD", "GET", "POST"};
+    for (size_t i = 0; i < 3; i++) {
+        char request[300], more[200];
+        int fd = dial(web_rest_port(web, 0));
+        snprintf(request, sizeof request,
+                 "%s /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5x\r\n\r\n"
+                 "GET /c HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                 methods[i]);
+        put(fd, request, strlen(request));
+        struct buf reply = reply_of(fd, i > 0);
+        has(reply.ptr, "400 ");
+        has(reply.ptr, "connection: close");
+        ck_assert_msg(read(fd, more, sizeof more) <= 0, "%s: the connection goes on", methods[i]);
+        buf_free(&reply);
+        close(fd);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("auth");
@@ -145,6 +167,7 @@ int main(void)
     tcase_add_test(tcase, weak_or_broken_user_files_are_refused);
     tcase_add_test(tcase, other_names_are_refused_on_loopback);
     tcase_add_test(tcase, unclear_lengths_are_refused);
+    tcase_add_test(tcase, what_follows_an_unclear_length_is_not_read);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "web_play.h"
@@ -142,6 +143,35 @@ START_TEST(a_stop_is_announced)
 }
 END_TEST
 
+/* libwebsockets 4.1 refuses it by itself, lets go of the headers, and asks us all the same. */
+START_TEST(upgrades_to_something_else_are_refused)
+{
+    static const char *const others[] = {"spam", "h2c", "WebSocketX", ""};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        char head[300], got[1000];
+        int port = web_page_port(web, 0), fd = dial(port);
+        snprintf(head, sizeof(head),
+                 "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: keep-alive, Upgrade\r\nUpgrade: "
+                 "%s\r\n\r\n",
+                 port, others[i]);
+        put(fd, head, strlen(head));
+        ssize_t n = recv(fd, got, sizeof(got) - 1, 0);
+        got[n > 0 ? n : 0] = 0;
+        lacks(got, " 101 ");
+        close(fd);
+    }
+    close(socket_of("/ws"));
+}
+END_TEST
+
+/* A token among the subprotocols does not fit in what libwebsockets takes of them: that is said. */
+START_TEST(a_token_among_the_subprotocols_is_refused)
+{
+    expect_upgrade("/ws", "Sec-WebSocket-Protocol: walwire.v1, bearer.x\r\n", " 400 ");
+    expect_upgrade("/ws", "Sec-WebSocket-Protocol: walwire.v1, other\r\n", " 101 ");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("web socket");
@@ -150,6 +180,8 @@ int main(void)
     tcase_set_timeout(tcase, 20);
     tcase_add_test(tcase, foreign_pages_are_refused_before_the_upgrade);
     tcase_add_test(tcase, listed_pages_may_come_in);
+    tcase_add_test(tcase, upgrades_to_something_else_are_refused);
+    tcase_add_test(tcase, a_token_among_the_subprotocols_is_refused);
     tcase_add_test(tcase, subscribers_see_changes);
     tcase_add_test(tcase, the_connector_can_be_named);
     tcase_add_test(tcase, messages_may_come_in_pieces);
