@@ -297,6 +297,12 @@ START_TEST(what_breaks_the_protocol_is_refused)
     refused("COMMIT with flags");
 
     open_stream('d');
+    wire_commit(&frame, 500, 540);
+    ck_assert(parse(540));
+    wire_begin(&frame, 600, INT64_MAX / 1000 + 1, 78);
+    refused("a time that does not fit in nanoseconds");
+
+    open_stream('d');
     message_frame(1, 0x7fffffff);
     refused("a message longer than its frame");
 
