@@ -80,7 +80,7 @@ torture:
 	@tests/torture/run --seed $(SEED) --seconds $(SECONDS) $(FAULTS)
 
 SANITIZED = unit live/test_stream.py live/test_rest.py live/test_websocket.py live/test_kill.py live/test_many.py live/test_snapshot.py \
-  live/test_shards.py live/test_security.py live/test_names.py
+  live/test_shards.py live/test_security.py live/test_names.py live/test_exactly_once.py live/test_standby.py live/test_filters.py live/test_auth.py
 
 asan:
 	@tools/install test
