@@ -78,6 +78,7 @@ bool checkpoint_save(struct pipeline *p, const struct offset *offset, struct err
     p->offset = o;
     p->offset.transaction = NULL;
     p->saved_ms = clock_mono_ms();
+    p->put_off = false;
     p->counts.checkpoints++;
     FAILPOINT("checkpoint-stored");
     if (p->link && p->config->lsn_flush_mode != FLUSH_MANUAL)
@@ -221,12 +222,8 @@ static bool replaced(const struct pipeline *p)
     return p->config->standby && p->link && !link_heard(p->link);
 }
 
-bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
+static bool tick(struct pipeline *p, bool now, struct err *e)
 {
-    if (p->exact.on)
-        return tick_exactly(p, now, e);
-    if (replaced(p))
-        return true;
     struct ledger_position at = ledger_safe(p->ledger);
     bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
     if (due && at.lsn > checkpoint_position(&p->offset)) {
@@ -234,6 +231,28 @@ bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
         return save_closed(p, at, e);
     }
     return !idle_save_due(p, now) || save_idle(p, e);
+}
+
+/* Where positions are stored does not answer: they wait, nothing is acknowledged, and the stream goes on, so
+ * that an outage does not end the connection to PostgreSQL. */
+static bool put_off(struct pipeline *p, struct err *e)
+{
+    struct err cut = {0};
+    if (e->kind != ERR_RETRY || pipeline_stopping(p) || (p->link && link_is_cut(p->link, &cut)))
+        return false;
+    if (!p->put_off)
+        log_warn("%s; the position waits", e->text);
+    p->put_off = true;
+    p->saved_ms = clock_mono_ms();
+    *e = (struct err){0};
+    return true;
+}
+
+bool checkpoint_tick(struct pipeline *p, bool now, struct err *e)
+{
+    if (p->exact.on)
+        return tick_exactly(p, now, e);
+    return replaced(p) || tick(p, now, e) || (!now && put_off(p, e));
 }
 
 bool checkpoint_halt(struct pipeline *p, struct err *e)

@@ -74,6 +74,7 @@ struct pipeline {
     lsn_t start;          /* where the stream begins */
     lsn_t seen;           /* end of what was decoded: last COMMIT or keepalive */
     int64_t saved_ms;
+    bool put_off;            /* storing a position is tried again, and that was said */
     struct resume resume;    /* what the start position says is done */
     struct offsets *offsets; /* where positions are kept; NULL: nowhere */
     struct offsets
