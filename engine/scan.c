@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define BATCH_BYTES  (256 << 10)
@@ -24,7 +25,10 @@ struct reader {
     struct ring *ring, *spare; /* batches to the pipeline, and back from it */
     struct scan_batch *batch;  /* being filled */
     atomic_size_t held;        /* bytes in the ring and in the pipeline's hands */
-    uint64_t row_from;         /* what had been read when the last row was whole */
+    _Atomic uint64_t row_from; /* what had been read when the last row was whole */
+    pthread_mutex_t watched;   /* guards fd: whoever looks at the connection from outside must find it open */
+    int fd;                    /* -1: closed */
+    atomic_bool overrun;       /* scan_watch has cut the connection */
     int stop_fd;
     pthread_t thread;
     bool started;
@@ -90,8 +94,24 @@ static bool hand_over(struct reader *r)
 
 /* ---- one statement ---- */
 
+/* Each reader's part of what is allowed; 0: any. */
+static size_t row_most(const struct reader *r)
+{
+    return r->scan->o.most_row / r->scan->n_readers;
+}
+
+static bool row_refused(const struct reader *r, struct err *e)
+{
+    return err_set(e, ERR_CONFIG,
+                   "a row has more than %zu bytes, for which walwire.memory.max.mb=%d leaves no room with "
+                   "snapshot.max.threads=%zu: raise the limit",
+                   row_most(r), r->scan->o.memory_max_mb, r->scan->n_readers);
+}
+
 static bool lost(struct reader *r, const PGresult *res, struct err *e)
 {
+    if (atomic_load(&r->overrun))
+        return row_refused(r, e);
     const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
     bool gone = state && (strcmp(state, "42P01") == 0 || strcmp(state, "42703") == 0);
     pg_error(r->conn, res, e, "reading the snapshot");
@@ -149,16 +169,11 @@ static bool copy_end(struct reader *r, struct err *e)
  * last one. */
 static bool row_fits(struct reader *r, bool whole, struct err *e)
 {
-    const struct scan_options *o = &r->scan->o;
-    size_t most = o->most_row / r->scan->n_readers;
+    size_t most = row_most(r);
     uint64_t received = most ? pg_received(PQsocket(r->conn)) : 0;
     if (whole)
-        r->row_from = received;
-    return !received || received - r->row_from <= most ||
-           err_set(e, ERR_CONFIG,
-                   "a row has more than %zu bytes, for which walwire.memory.max.mb=%d leaves no room with "
-                   "snapshot.max.threads=%zu: raise the limit",
-                   most, o->memory_max_mb, r->scan->n_readers);
+        atomic_store(&r->row_from, received);
+    return !received || received - atomic_load(&r->row_from) <= most || row_refused(r, e);
 }
 
 /* A large row in the pipeline's hands is waited for: the next one would need as much again. */
@@ -209,6 +224,14 @@ static bool read_item(struct reader *r, size_t item, struct err *e)
     return hand_over(r);
 }
 
+static void connection_close(struct reader *r)
+{
+    pthread_mutex_lock(&r->watched);
+    r->fd = -1;
+    pthread_mutex_unlock(&r->watched);
+    PQfinish(r->conn);
+}
+
 static void *reader_run(void *arg)
 {
     struct reader *r = arg;
@@ -217,7 +240,7 @@ static void *reader_run(void *arg)
     while (!stopping(r) && (item = atomic_fetch_add(&r->scan->next, 1)) < r->scan->o.n_items)
         if (!read_item(r, item, &e))
             break;
-    PQfinish(r->conn);
+    connection_close(r);
     if (e.kind && r->batch) {
         r->batch->end = e;
         (void)hand_over(r);
@@ -238,6 +261,9 @@ struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_o
         struct reader *r = &s->readers[i];
         *r = (struct reader){.scan = s,
                              .conn = connections[i],
+                             .watched = PTHREAD_MUTEX_INITIALIZER,
+                             .fd = PQsocket(connections[i]),
+                             .row_from = pg_received(PQsocket(connections[i])),
                              .ring = ring_new(RING_BATCHES, options->wake_fd),
                              .spare = ring_new(RING_BATCHES + 2, -1),
                              .stop_fd = wake_new()};
@@ -261,6 +287,26 @@ struct scan_batch *scan_take(struct scan *s)
             return b;
     }
     return NULL;
+}
+
+/* libpq reads for as long as the server has something, so a reader may see a row only when all of it is
+ * there. That one reading may take small rows too: hence twice the size. */
+static void reader_watch(struct reader *r)
+{
+    pthread_mutex_lock(&r->watched);
+    uint64_t from = atomic_load(&r->row_from);
+    uint64_t received = r->fd >= 0 ? pg_received(r->fd) : 0;
+    if (received > from && received - from > 2 * row_most(r) && from == atomic_load(&r->row_from)) {
+        atomic_store(&r->overrun, true);
+        shutdown(r->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&r->watched);
+}
+
+void scan_watch(struct scan *s)
+{
+    for (size_t i = 0; s->o.most_row && i < s->n_readers; i++)
+        reader_watch(&s->readers[i]);
 }
 
 void scan_return(struct scan *s, struct scan_batch *b)

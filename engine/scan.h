@@ -11,6 +11,8 @@
 
 #include <libpq-fe.h>
 
+#define SCAN_WATCH_MS 20
+
 struct scan_item {
     char *sql;      /* COPY ... TO STDOUT, text form */
     size_t table;   /* the caller's */
@@ -43,6 +45,9 @@ struct scan *scan_open(PGconn *const *connections, size_t n, const struct scan_o
 /* The next batch of any reader; NULL: none yet. To be given back, so that its memory is used again. */
 struct scan_batch *scan_take(struct scan *s);
 void scan_return(struct scan *s, struct scan_batch *b);
+/* To be called every SCAN_WATCH_MS where rows may not be of any size: cuts the connection of a reader whose
+ * row has long been too large. */
+void scan_watch(struct scan *s);
 /* Stops and joins the readers, wherever they are. */
 void scan_close(struct scan *s);
 

@@ -181,7 +181,9 @@ static void wait_for_rows(struct pipeline *p, int64_t most_ms)
 
 static bool read_all(struct reading *r, struct err *e)
 {
+    int patience_ms = r->p->config->memory_max_mb ? SCAN_WATCH_MS : WAIT_MS;
     while (r->items_left) {
+        scan_watch(r->scan);
         struct scan_batch *b = scan_take(r->scan);
         bool ok = !b || on_batch(r, b, e);
         if (b)
@@ -189,7 +191,7 @@ static bool read_all(struct reading *r, struct err *e)
         if (!ok || !look_around(r, e))
             return false;
         if (!b)
-            wait_for_rows(r->p, WAIT_MS);
+            wait_for_rows(r->p, patience_ms);
     }
     return (!r->ended || publish_held(r, r->ended, true, true, e)) && !FAILPOINT_ERROR("snapshot-end", e);
 }
