@@ -185,6 +185,10 @@ static void fatal_set(struct sink *s)
 
 static void report_failed(struct sink *s, const rd_kafka_message_t *m)
 {
+    /* What waits is given up once a message of its transaction was refused, and that may be told first: the
+     * reason comes with that message, or with the commit. */
+    if (s->transaction && m->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE && !rd_kafka_fatal_error(s->rk, NULL, 0))
+        return;
     if (s->transaction && rd_kafka_fatal_error(s->rk, NULL, 0)) { /* what it does to messages tells less */
         fatal_set(s);
         return;
