@@ -79,3 +79,23 @@ void buf_i64(struct buf *b, int64_t n)
         buf_char(b, '-');
     buf_u64(b, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
+
+void buf_utf8(struct buf *b, uint32_t c)
+{
+    if (c < 0x80) {
+        buf_char(b, (char)c);
+        return;
+    }
+    if (c < 0x800) {
+        buf_char(b, (char)(0xC0 | c >> 6));
+    } else {
+        if (c < 0x10000) {
+            buf_char(b, (char)(0xE0 | c >> 12));
+        } else {
+            buf_char(b, (char)(0xF0 | c >> 18));
+            buf_char(b, (char)(0x80 | (c >> 12 & 0x3F)));
+        }
+        buf_char(b, (char)(0x80 | (c >> 6 & 0x3F)));
+    }
+    buf_char(b, (char)(0x80 | (c & 0x3F)));
+}

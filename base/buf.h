@@ -24,6 +24,7 @@ void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(pr
 char *buf_take(struct buf *b); /* the bytes as a malloc'ed NUL-terminated string; the buf is empty again */
 void buf_i64(struct buf *b, int64_t n); /* decimal */
 void buf_u64(struct buf *b, uint64_t n);
+void buf_utf8(struct buf *b, uint32_t c); /* a code point, at most 0x10FFFF */
 
 static inline void buf_reset(struct buf *b)
 {

@@ -108,26 +108,6 @@ static bool hex4_read(const char *at, uint32_t *out)
     return true;
 }
 
-static void utf8_put(struct buf *b, uint32_t c)
-{
-    if (c < 0x80) {
-        buf_char(b, (char)c);
-        return;
-    }
-    if (c < 0x800) {
-        buf_char(b, (char)(0xC0 | c >> 6));
-    } else {
-        if (c < 0x10000) {
-            buf_char(b, (char)(0xE0 | c >> 12));
-        } else {
-            buf_char(b, (char)(0xF0 | c >> 18));
-            buf_char(b, (char)(0x80 | (c >> 12 & 0x3F)));
-        }
-        buf_char(b, (char)(0x80 | (c >> 6 & 0x3F)));
-    }
-    buf_char(b, (char)(0x80 | (c & 0x3F)));
-}
-
 /* Behind "\u": four hex digits, or a surrogate pair. NULL: malformed, half a pair, or NUL. */
 static const char *unicode_read(struct buf *out, const char *at)
 {
@@ -141,7 +121,7 @@ static const char *unicode_read(struct buf *out, const char *at)
         c = 0x10000 + ((c & 0x3FF) << 10 | (low & 0x3FF));
         at += 6;
     }
-    utf8_put(out, c);
+    buf_utf8(out, c);
     return at;
 }
 

@@ -19,7 +19,7 @@
  * come first when it broke off. */
 static bool snapshot_only(const struct offset *o)
 {
-    return o->snapshot[0] && !o->snapshot_completed && !o->lsn_commit && !o->lsn_proc;
+    return offset_snapshot_open(o) && !o->lsn_commit && !o->lsn_proc;
 }
 
 lsn_t checkpoint_position(const struct offset *o)
@@ -105,11 +105,8 @@ static bool save_message(struct pipeline *p, struct ledger_position at, struct e
 /* A snapshot is still to be read: a start after this position must know. */
 static void keep_snapshot(const struct pipeline *p, struct offset *o)
 {
-    if (!p->snapshot_at)
-        return;
-    memcpy(o->snapshot, p->offset.snapshot, sizeof o->snapshot);
-    o->snapshot_completed = p->offset.snapshot_completed;
-    o->last_snapshot_record = p->offset.last_snapshot_record;
+    if (p->snapshot_at)
+        offset_keep_snapshot(o, &p->offset);
 }
 
 static bool save_commit(struct pipeline *p, struct ledger_position at, struct err *e)
@@ -161,6 +158,33 @@ static void write_transaction(struct pipeline *p, struct buf *b)
     }
 }
 
+/* Inside the open transaction, behind the last change at an LSN. exact: and what is before it is in one Kafka
+ * transaction with the position. */
+static bool save_place(struct pipeline *p, const struct place *at, bool exact, struct err *e)
+{
+    struct buf transaction = BUF_EMPTY;
+    if (p->config->transaction_metadata)
+        write_transaction(p, &transaction);
+    lsn_t lsn = at->lsn ? at->lsn : p->begin;
+    bool counts = at->op != OP_MESSAGE && at->op != OP_BEGIN; /* Debezium's own count */
+    struct offset o = {.present = true,
+                       .lsn = lsn,
+                       .lsn_proc = lsn,
+                       .lsn_commit = p->source.last_commit,
+                       .tx_id = p->source.tx_id,
+                       .ts_usec = p->source.ts_us,
+                       .lsn_events = counts ? (int64_t)at->events : 0,
+                       .transaction = transaction.ptr,
+                       .counted = exact,
+                       .events = exact ? (int64_t)at->events : 0,
+                       .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
+    snprintf(o.message_type, sizeof o.message_type, "%s", resume_message_type(at->op));
+    keep_snapshot(p, &o);
+    bool ok = checkpoint_save(p, &o, e);
+    buf_free(&transaction);
+    return ok;
+}
+
 /* What is stored is further on in this transaction. */
 static bool still_before(const struct resume *r, const struct place *at)
 {
@@ -176,27 +200,7 @@ static bool save_inside(struct pipeline *p, struct err *e)
     bool reading = p->capture.plan.modes->snapshot;
     if (reading || still_before(&p->resume, at))
         return checkpoint_save(p, &p->offset, e);
-    struct buf transaction = BUF_EMPTY;
-    if (p->config->transaction_metadata)
-        write_transaction(p, &transaction);
-    lsn_t lsn = at->lsn ? at->lsn : p->begin;
-    bool counts = at->op != OP_MESSAGE && at->op != OP_BEGIN; /* Debezium's own count */
-    struct offset o = {.present = true,
-                       .lsn = lsn,
-                       .lsn_proc = lsn,
-                       .lsn_commit = p->source.last_commit,
-                       .tx_id = p->source.tx_id,
-                       .ts_usec = p->source.ts_us,
-                       .lsn_events = counts ? (int64_t)at->events : 0,
-                       .transaction = transaction.ptr,
-                       .counted = true,
-                       .events = (int64_t)at->events,
-                       .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
-    snprintf(o.message_type, sizeof o.message_type, "%s", resume_message_type(at->op));
-    keep_snapshot(p, &o);
-    bool ok = checkpoint_save(p, &o, e);
-    buf_free(&transaction);
-    return ok;
+    return save_place(p, at, true, e);
 }
 
 /* At the end of a transaction as soon as may be; inside one when it takes too long. */
@@ -264,20 +268,6 @@ bool checkpoint_halt(struct pipeline *p, struct err *e)
         return true;
     if (p->resume.armed && p->resume.inside && h->lsn < p->resume.lsn)
         return true; /* what is stored is further on in this transaction */
-    struct buf transaction = BUF_EMPTY;
-    if (p->config->transaction_metadata)
-        write_transaction(p, &transaction);
-    struct offset o = {.present = true,
-                       .lsn = h->lsn,
-                       .lsn_proc = h->lsn,
-                       .lsn_commit = p->source.last_commit,
-                       .tx_id = p->source.tx_id,
-                       .ts_usec = p->source.ts_us,
-                       .lsn_events = h->op == OP_MESSAGE ? 0 : (int64_t)h->events,
-                       .transaction = transaction.ptr,
-                       .reached = p->offset.reached > p->source.last_commit ? p->offset.reached : 0};
-    snprintf(o.message_type, sizeof o.message_type, "%s", resume_message_type(h->op));
-    bool ok = checkpoint_save(p, &o, e);
-    buf_free(&transaction);
-    return ok;
+    const struct place at = {.lsn = h->lsn, .events = h->events, .op = h->op};
+    return save_place(p, &at, false, e);
 }

@@ -270,10 +270,7 @@ bool claim_lineage(struct pipeline *p, const struct slot_state *slot, struct err
              p->config->slot_name, LSN_ARG(slot->confirmed));
     *e = (struct err){0};
     struct offset from = {.present = true, .lsn = slot->confirmed, .tx_id = -1, .ts_usec = p->offset.ts_usec};
-    /* A snapshot that broke off is still to be read. */
-    memcpy(from.snapshot, p->offset.snapshot, sizeof from.snapshot);
-    from.snapshot_completed = p->offset.snapshot_completed;
-    from.last_snapshot_record = p->offset.last_snapshot_record;
+    offset_keep_snapshot(&from, &p->offset); /* one that broke off is still to be read */
     p->offset = from;
     p->source.last_commit = 0;
     follow_slot(p, slot->confirmed);

@@ -37,6 +37,20 @@ struct offset {
     uint32_t timeline; /* 0: absent */
 };
 
+/* A snapshot has begun, and its rows are not all told. */
+static inline bool offset_snapshot_open(const struct offset *o)
+{
+    return o->snapshot[0] && !o->snapshot_completed;
+}
+
+/* What `from` says of its snapshot. */
+static inline void offset_keep_snapshot(struct offset *to, const struct offset *from)
+{
+    memcpy(to->snapshot, from->snapshot, sizeof to->snapshot);
+    to->snapshot_completed = from->snapshot_completed;
+    to->last_snapshot_record = from->last_snapshot_record;
+}
+
 void offset_json(struct buf *b, const struct offset *offset); /* Debezium's JSON object */
 bool offset_parse(struct slice json, struct offset *out, struct err *e);
 

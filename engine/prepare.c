@@ -194,14 +194,9 @@ static bool open_database(struct pipeline *p, struct err *e)
 
 /* ---- decisions ---- */
 
-static bool snapshot_unfinished(const struct offset *o)
-{
-    return o->snapshot[0] && !o->snapshot_completed;
-}
-
 static bool wants_snapshot(const struct pipeline *p)
 {
-    bool fresh = !p->offset.present || snapshot_unfinished(&p->offset);
+    bool fresh = !p->offset.present || offset_snapshot_open(&p->offset);
     switch (p->config->snapshot_mode) {
     case SNAPSHOT_INITIAL:
     case SNAPSHOT_INITIAL_ONLY:
@@ -220,7 +215,7 @@ static bool position_available(const struct pipeline *p, const struct slot_state
 {
     lsn_t at = checkpoint_position(&p->offset);
     const char *name = p->config->slot_name;
-    if (!p->offset.present || snapshot_unfinished(&p->offset))
+    if (!p->offset.present || offset_snapshot_open(&p->offset))
         return true;
     if (!slot->exists || slot->lost || slot->restart > at)
         return err_set(e, ERR_CONFIG,
@@ -339,7 +334,7 @@ static bool read_only_once(struct pipeline *p, struct err *e)
 static bool choose_start(struct pipeline *p, struct err *e)
 {
     struct slot_state slot = {0};
-    if (p->config->snapshot_mode == SNAPSHOT_NO_DATA && snapshot_unfinished(&p->offset))
+    if (p->config->snapshot_mode == SNAPSHOT_NO_DATA && offset_snapshot_open(&p->offset))
         return err_set(
             e, ERR_CONFIG,
             "The connector previously stopped while taking a snapshot, but now the connector is configured "
@@ -359,7 +354,7 @@ static bool choose_start(struct pipeline *p, struct err *e)
     }
     if (FAILPOINT_ERROR("start-position", e))
         return false;
-    bool known = p->offset.present && !snapshot_unfinished(&p->offset);
+    bool known = p->offset.present && !offset_snapshot_open(&p->offset);
     return known ? start_again(p, e) : start_fresh(p, &slot, e);
 }
 

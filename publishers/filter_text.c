@@ -9,26 +9,6 @@ static unsigned hex_unit(const char *at)
     return unit;
 }
 
-static void utf8_put(struct buf *b, unsigned c)
-{
-    if (c < 0x80) {
-        buf_char(b, (char)c);
-        return;
-    }
-    if (c < 0x800) {
-        buf_char(b, (char)(0xC0 | c >> 6));
-    } else {
-        if (c < 0x10000) {
-            buf_char(b, (char)(0xE0 | c >> 12));
-        } else {
-            buf_char(b, (char)(0xF0 | c >> 18));
-            buf_char(b, (char)(0x80 | (c >> 12 & 0x3F)));
-        }
-        buf_char(b, (char)(0x80 | (c >> 6 & 0x3F)));
-    }
-    buf_char(b, (char)(0x80 | (c & 0x3F)));
-}
-
 /* The escape at `at`, which stands behind a backslash; returns where it ends. */
 static const char *escape_read(const char *at, const char *end, struct buf *out)
 {
@@ -44,7 +24,7 @@ static const char *escape_read(const char *at, const char *end, struct buf *out)
         unit = 0x10000 + ((unit - 0xD800) << 10) + (hex_unit(at + 2) - 0xDC00);
         at += 6;
     }
-    utf8_put(out, unit);
+    buf_utf8(out, unit);
     return at;
 }
 

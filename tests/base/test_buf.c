@@ -84,5 +84,23 @@ START_TEST(taking_leaves_an_empty_buf)
 }
 END_TEST
 
+START_TEST(code_points_are_utf8_at_each_length)
+{
+    struct buf b = BUF_EMPTY;
+    const uint32_t points[] = {0x41, 0x7F, 0x80, 0x7FF, 0x800, 0xFFFD, 0x10000, 0x10FFFF};
+    for (size_t i = 0; i < sizeof points / sizeof *points; i++)
+        buf_utf8(&b, points[i]);
+    ck_assert_str_eq(b.ptr, "A\x7F"
+                            "\xC2\x80"
+                            "\xDF\xBF"
+                            "\xE0\xA0\x80"
+                            "\xEF\xBF\xBD"
+                            "\xF0\x90\x80\x80"
+                            "\xF4\x8F\xBF\xBF");
+    buf_free(&b);
+}
+END_TEST
+
 SUITE_MAIN("buf", a_zeroed_buf_is_valid_everywhere, bytes_survive_growing, binary_bytes_are_kept,
-           numbers_are_decimal_to_their_limits, printf_of_any_length_is_whole, taking_leaves_an_empty_buf)
+           numbers_are_decimal_to_their_limits, printf_of_any_length_is_whole, taking_leaves_an_empty_buf,
+           code_points_are_utf8_at_each_length)

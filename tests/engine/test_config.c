@@ -493,9 +493,5 @@ int main(void)
     tcase_add_loop_test(tcase, what_changes_nothing_is_accepted, 0,
                         (int)(sizeof accepted / sizeof *accepted));
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -319,9 +319,5 @@ int main(void)
     tcase_add_test(t, ssl_factories_of_the_driver_that_libpq_can_stand_for);
     tcase_add_test(t, replica_identities_are_read);
     suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -1,9 +1,9 @@
 /* test_configs.c - connectors are kept, found again, and others' are left alone. */
 #include "configs.h"
 
+#include "suite.h"
 #include "xmalloc.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -167,9 +167,5 @@ int main(void)
     tcase_add_test(tcase, a_damaged_file_is_an_error);
     tcase_add_test(tcase, the_worker_file_says_where);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

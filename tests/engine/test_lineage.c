@@ -1,7 +1,7 @@
 /* test_lineage.c - which positions a server's WAL leads on from. What it asks the server is tested live. */
 #include "lineage.h"
 
-#include <check.h>
+#include "suite.h"
 
 /* As PostgreSQL writes it: a server that was promoted twice, the second time from its own timeline 2. */
 static const char HISTORY[] = "1\t0/3000148\tno recovery target specified\n"
@@ -111,9 +111,5 @@ int main(void)
     tcase_add_test(tc, a_standby_that_is_behind_may_catch_up);
     tcase_add_test(tc, a_standby_signs_without_its_timeline);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_end(suite);
 }

@@ -2,9 +2,9 @@
  * two. */
 #include "offsets.h"
 
+#include "suite.h"
 #include "xmalloc.h"
 
-#include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
@@ -528,9 +528,5 @@ int main(void)
     Suite *suite = suite_create("offsets");
     suite_add_tcase(suite, cases_file());
     suite_add_tcase(suite, cases_kafka());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

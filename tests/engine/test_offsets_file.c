@@ -391,9 +391,5 @@ int main(void)
 {
     Suite *suite = suite_create("offsets_file");
     suite_add_tcase(suite, file_case());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -2,7 +2,8 @@
  * token and the rules. */
 #include "access.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -497,9 +498,5 @@ int main(void)
     tcase_add_test(t, nobody_is_somebody_only_when_asked);
     tcase_add_test(t, connections_of_a_subject_are_counted);
     tcase_add_test(t, connections_of_an_address_are_counted);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(s);
 }

@@ -406,9 +406,5 @@ int main(void)
     tcase_add_test(tcase, filters_are_sql);
     tcase_add_test(tcase, an_index_finds_equalities);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

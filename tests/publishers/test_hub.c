@@ -1,7 +1,8 @@
 /* test_hub.c - the stream as sessions see it: order, channels, resume, resets, the window. */
 #include "hub.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -449,9 +450,5 @@ int main(void)
     tcase_add_test(tcase, heartbeats_carry_the_position);
     tcase_add_test(tcase, producers_run_beside_the_web_thread);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -2,7 +2,8 @@
  * nothing is missed or told twice whatever becomes of the window. */
 #include "hub.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -530,9 +531,5 @@ int main(void)
     tcase_add_test(tcase, another_shape_resets_filtered_ones);
     tcase_add_loop_test(tcase, whatever_happens_nothing_is_missed, 0, 10);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

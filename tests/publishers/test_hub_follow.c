@@ -1,7 +1,8 @@
 /* test_hub_follow.c - tables that nobody reads cost nothing, and who comes to read them misses nothing. */
 #include "hub.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -182,9 +183,5 @@ int main(void)
     tcase_add_test(tcase, a_snapshot_must_see_what_there_was_no_room_for);
     tcase_add_test(tcase, another_history_is_followed_at_first);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -1,7 +1,8 @@
 /* test_hub_rows.c - snapshots: no row missed, none twice, whatever the order of commits looks like. */
 #include "hub.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -271,9 +272,5 @@ int main(void)
     tcase_add_test(tcase, a_snapshot_that_a_stop_cuts_off_is_not_ready);
     tcase_add_test(tcase, large_snapshot_rows_are_cut);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -4,9 +4,9 @@
 
 #include "clock.h"
 #include "ring.h"
+#include "suite.h"
 #include "xmalloc.h"
 
-#include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
@@ -473,9 +473,5 @@ int main(void)
 {
     Suite *suite = suite_create("kafka");
     suite_add_tcase(suite, cases());
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -4,8 +4,8 @@
 
 #include "clock.h"
 #include "ring.h"
+#include "suite.h"
 
-#include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
@@ -201,9 +201,5 @@ int main(void)
                     group("passing", passing_errors_change_nothing, (int)(sizeof PASSING / sizeof *PASSING)));
     suite_add_tcase(suite, group("fatal", nothing_counts_as_delivered_after_a_fatal_error,
                                  (int)(sizeof FATAL / sizeof *FATAL)));
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

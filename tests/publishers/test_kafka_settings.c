@@ -3,8 +3,8 @@
 #include "kafka_settings.h"
 
 #include "kafka_client.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,9 +306,5 @@ int main(void)
     tcase_add_test(tcase, java_classes_and_unknown_names_do_not_stop_the_start);
     tcase_add_test(tcase, bad_values_are_named);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -1,7 +1,8 @@
 /* test_kafka_topics.c - a topic gets the shape that Connect would have given it. */
 #include "kafka_topics.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,9 +110,5 @@ int main(void)
     tcase_add_test(tcase, groups_are_asked_in_their_order);
     tcase_add_loop_test(tcase, wrong_settings_are_named, 0, sizeof WRONG / sizeof *WRONG);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -4,8 +4,8 @@
 
 #include "clock.h"
 #include "ring.h"
+#include "suite.h"
 
-#include <check.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
@@ -297,9 +297,5 @@ int main(void)
     tcase_add_test(tcase, other_brokers_are_refused);
     tcase_add_test(tcase, idempotence_cannot_be_switched_off);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -1,7 +1,8 @@
 /* test_rules.c - the file of rules: what it may say, and whom a rule is for. */
 #include "rules.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,9 +135,5 @@ int main(void)
     tcase_add_loop_test(t, a_slip_of_the_pen_is_refused, 0, sizeof(BAD) / sizeof(*BAD));
     tcase_add_loop_test(t, the_first_rule_that_fits_decides, 0, sizeof(ALLOWED) / sizeof(*ALLOWED));
     tcase_add_test(t, roles_may_be_in_a_claim_of_another_name);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(s);
 }

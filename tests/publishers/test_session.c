@@ -1,7 +1,8 @@
 /* test_session.c - what a client may say, what it is told, and when it is sent away. */
 #include "session.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -192,9 +193,5 @@ int main(void)
     tcase_add_test(tcase, a_removed_connector_says_so);
     tcase_add_test(tcase, sessions_follow_one_connector);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -2,9 +2,9 @@
  */
 #include "sink.h"
 
+#include "suite.h"
 #include "xmalloc.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -100,9 +100,5 @@ int main(void)
     tcase_add_test(tcase, full_buffer_asks_for_a_poll);
     tcase_add_test(tcase, closed_reader_stops_the_stream);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -2,7 +2,8 @@
  * row or a test here, beside a token that differs in nothing but that and is good. */
 #include "token.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -531,9 +532,5 @@ int main(void)
     tcase_add_test(t, keys_are_read_again);
     tcase_add_test(t, weak_keys_are_refused_at_start);
     tcase_add_test(t, a_secret_is_as_long_as_its_hash);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(s);
 }

@@ -1,7 +1,8 @@
 /* test_web.c - the web server over real loopback sockets: files, REST, listeners. */
 #include "web.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,9 +273,5 @@ int main(void)
     tcase_add_test(tcase, an_unreadable_page_is_said);
     tcase_add_test(tcase, escapes_are_decoded);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }

@@ -2,7 +2,8 @@
  * its own, and only requests whose length everybody reads alike. */
 #include "web.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -169,9 +170,5 @@ int main(void)
     tcase_add_test(tcase, unclear_lengths_are_refused);
     tcase_add_test(tcase, what_follows_an_unclear_length_is_not_read);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return suite_end(suite);
 }

@@ -1,7 +1,8 @@
 /* test_web_socket.c - who may open a WebSocket, what comes through it, how it ends. */
 #include "web.h"
 
-#include <check.h>
+#include "suite.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,9 +190,5 @@ int main(void)
     tcase_add_test(tcase, a_burst_arrives_whole);
     tcase_add_test(tcase, a_stop_is_announced);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return suite_end(suite);
 }
