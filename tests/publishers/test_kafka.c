@@ -1,14 +1,12 @@
 /* test_kafka.c - the Kafka sink against librdkafka's own mock broker: what is acknowledged is there, what is
  * not is not acknowledged. */
-#include "sink.h"
+#include "kafka_play.h"
 
 #include "clock.h"
 #include "ring.h"
 #include "suite.h"
 #include "xmalloc.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,43 +14,7 @@
 
 enum { PRODUCE_API = 0 };
 
-static rd_kafka_t *host; /* the mock lives in a client of its own */
-static rd_kafka_mock_cluster_t *cluster;
-static struct props *worker, *connector;
-static struct sink *sink;
-static int wake;
-static struct err e;
 static struct mark mark;
-static char topic_name[] = "shop.public.orders";
-static struct topic topic = {.name = topic_name};
-
-static void setup(void)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    cluster = rd_kafka_mock_cluster_new(host, 1);
-    ck_assert_ptr_nonnull(cluster);
-    worker = props_new();
-    connector = props_new();
-    props_set(worker, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster));
-    wake = wake_new();
-    memset(&e, 0, sizeof e);
-    memset(&mark, 0, sizeof mark);
-    topic.handle = NULL;
-    sink = NULL;
-}
-
-static void teardown(void)
-{
-    if (sink)
-        kafka_sink.close(sink);
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(host);
-    props_free(worker);
-    props_free(connector);
-    close(wake);
-}
 
 static struct sink *sink_try(void)
 {
@@ -451,7 +413,7 @@ static TCase *cases(void)
 {
     TCase *tcase = tcase_create("kafka");
     tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_checked_fixture(tcase, kafka_play_begin, kafka_play_end);
     tcase_add_test(tcase, messages_arrive_whole_and_in_order);
     tcase_add_loop_test(tcase, keys_are_placed_as_by_java, 0, sizeof PLACES / sizeof *PLACES);
     tcase_add_test(tcase, a_report_wakes_the_pipeline);

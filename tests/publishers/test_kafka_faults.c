@@ -1,13 +1,11 @@
 /* test_kafka_faults.c - the Kafka sink while librdkafka's mock broker answers with errors, at the first,
  * second or third request: nothing counts as delivered that is not there, and the order is kept. */
-#include "sink.h"
+#include "kafka_play.h"
 
 #include "clock.h"
 #include "ring.h"
 #include "suite.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,43 +14,12 @@
 
 enum { PRODUCE_API = 0, MESSAGES = 5, PLACES = 3 };
 
-static rd_kafka_t *host; /* the mock lives in a client of its own */
-static rd_kafka_mock_cluster_t *cluster;
-static struct props *worker, *connector;
-static struct sink *sink;
-static int wake;
-static struct err e;
 static struct mark marks[MESSAGES];
-static char topic_name[] = "shop.public.orders";
-static struct topic topic = {.name = topic_name};
 
 static void begin(void)
 {
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    cluster = rd_kafka_mock_cluster_new(host, 1);
-    ck_assert_ptr_nonnull(cluster);
-    worker = props_new();
-    connector = props_new();
-    props_set(worker, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster));
+    kafka_play_begin();
     props_set(worker, "producer.retry.backoff.ms", "10");
-    wake = wake_new();
-    topic.handle = NULL;
-    memset(&e, 0, sizeof e);
-    memset(marks, 0, sizeof marks);
-}
-
-static void end(void)
-{
-    if (sink)
-        kafka_sink.close(sink);
-    sink = NULL;
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(host);
-    props_free(worker);
-    props_free(connector);
-    close(wake);
 }
 
 static void sink_open(void)
@@ -189,7 +156,7 @@ static TCase *group(const char *name, const TTest *test, int count)
 {
     TCase *tcase = tcase_create(name);
     tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_checked_fixture(tcase, begin, kafka_play_end);
     tcase_add_loop_test(tcase, test, 0, count);
     return tcase;
 }

@@ -2,39 +2,15 @@
 #include "kafka_size.h"
 
 #include "clock.h"
-#include "sink.h"
+#include "kafka_play.h"
 #include "suite.h"
 #include "xmalloc.h"
 
-#include <librdkafka/rdkafka_mock.h>
 #include <stdio.h>
 
 enum { PRODUCE_API = 0, WAIT_MS = 10000 };
 
-static rd_kafka_t *host;
-static rd_kafka_mock_cluster_t *cluster;
-static char topic_name[] = "shop.public.orders";
-static struct topic topic = {.name = topic_name};
 static struct mark mark;
-static struct err e;
-
-static void setup(void)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    cluster = rd_kafka_mock_cluster_new(host, 1);
-    ck_assert_ptr_nonnull(cluster);
-    topic.handle = NULL;
-    memset(&mark, 0, sizeof mark);
-    memset(&e, 0, sizeof e);
-}
-
-static void teardown(void)
-{
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(host);
-}
 
 /* librdkafka tells in its statistics how large the batches were that it sent. */
 static int on_statistics(rd_kafka_t *rk, char *json, size_t len, void *opaque)
@@ -56,7 +32,7 @@ static size_t size_as_sent(size_t key_len, size_t value_len, rd_kafka_headers_t 
     rd_kafka_conf_set_opaque(conf, &found);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     char *bytes = xcalloc(1, key_len + value_len + 1);
-    ck_assert_int_eq(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic_name),
+    ck_assert_int_eq(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic.name),
                                        RD_KAFKA_V_KEY(key_len ? bytes : NULL, key_len),
                                        RD_KAFKA_V_VALUE(bytes, value_len), RD_KAFKA_V_HEADERS(headers),
                                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END),
@@ -82,14 +58,14 @@ START_TEST(the_size_is_what_is_sent)
         size_t key, value;
         bool headers;
     } messages[] = {{0, 1, false}, {10, 100, false}, {100, 8000, true}, {3, 20000, false}};
-    setup();
+    kafka_play_begin();
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
         rd_kafka_headers_t *headers = messages[i].headers ? some_headers() : NULL;
         ssize_t key = messages[i].key ? (ssize_t)messages[i].key : -1;
         size_t told = kafka_size(key, (ssize_t)messages[i].value, headers);
         ck_assert_uint_eq(told, size_as_sent(messages[i].key, messages[i].value, headers));
     }
-    teardown();
+    kafka_play_end();
 }
 END_TEST
 
@@ -115,8 +91,6 @@ START_TEST(what_is_learned_is_kept_and_only_gets_smaller)
 }
 END_TEST
 
-static struct props *worker, *connector;
-
 static struct sink *sink_open(struct limits *limits)
 {
     struct sink_options options = {
@@ -139,27 +113,17 @@ static enum sink_result put(struct sink *s, size_t n)
 
 static struct limits *settings_make(void)
 {
-    worker = props_new();
-    connector = props_new();
-    props_set(worker, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster));
     props_set(connector, "producer.override.compression.type", "gzip");
     struct limits *l = limits_new();
-    limits_learn(l, topic_name, (struct limit){.batch = 5000});
+    limits_learn(l, topic.name, (struct limit){.batch = 5000});
     return l;
-}
-
-static void settings_free(struct limits *l)
-{
-    limits_free(l);
-    props_free(worker);
-    props_free(connector);
 }
 
 /* The first refusal of a message that is larger than the limit known teaches the size, the second one
  * nothing. */
 START_TEST(a_refusal_is_not_tried_for_ever)
 {
-    setup();
+    kafka_play_begin();
     struct limits *l = settings_make();
     static const enum err_kind kinds[] = {ERR_RETRY, ERR_NONE};
     for (size_t i = 0; i < 2; i++) {
@@ -181,8 +145,8 @@ START_TEST(a_refusal_is_not_tried_for_ever)
         kafka_sink.close(s);
         topic.handle = NULL;
     }
-    settings_free(l);
-    teardown();
+    limits_free(l);
+    kafka_play_end();
 }
 END_TEST
 
@@ -190,14 +154,14 @@ END_TEST
  * their size may be left out from then on. */
 START_TEST(a_message_within_the_limit_is_never_too_large)
 {
-    setup();
+    kafka_play_begin();
     struct limits *l = settings_make();
     struct sink *s = sink_open(l);
     rd_kafka_mock_push_request_errors(cluster, PRODUCE_API, 1, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     ck_assert_int_eq(put(s, 2000), SINK_OK);
     ck_assert(!kafka_sink.flush(s, WAIT_MS, &e));
-    ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, topic_name), "%s", e.text);
-    ck_assert_uint_eq(limits_of(l, topic_name).message, 0);
+    ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, topic.name), "%s", e.text);
+    ck_assert_uint_eq(limits_of(l, topic.name).message, 0);
     kafka_sink.close(s);
     topic.handle = NULL;
     memset(&e, 0, sizeof e);
@@ -206,8 +170,8 @@ START_TEST(a_message_within_the_limit_is_never_too_large)
     ck_assert_msg(kafka_sink.flush(s, WAIT_MS, &e), "%s", e.text);
     kafka_sink.close(s);
     topic.handle = NULL;
-    settings_free(l);
-    teardown();
+    limits_free(l);
+    kafka_play_end();
 }
 END_TEST
 

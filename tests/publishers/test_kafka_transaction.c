@@ -1,13 +1,11 @@
 /* test_kafka_transaction.c - the Kafka sink with transactions, against librdkafka's own mock broker: what is
  * committed has its position, who was fenced off says so, and an answer that is late is waited for. */
-#include "sink.h"
+#include "kafka_play.h"
 
 #include "clock.h"
 #include "ring.h"
 #include "suite.h"
 
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,41 +14,8 @@
 
 enum { PRODUCE_API = 0, INIT_PRODUCER_ID_API = 22, END_TXN_API = 26, BROKER = 1 };
 
-static rd_kafka_t *host; /* the mock lives in a client of its own */
-static rd_kafka_mock_cluster_t *cluster;
-static struct props *worker, *connector;
-static struct sink *sink;
-static int wake;
-static struct err e;
 static struct mark mark;
-static char topic_name[] = "shop.public.orders";
-static struct topic topic = {.name = topic_name};
 static const struct slice KEY = SLICE("[\"shop\",{\"server\":\"shop\"}]"), VALUE = SLICE("{\"lsn\":1}");
-
-static void begin(void)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "log_level", "0", NULL, 0);
-    host = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    cluster = rd_kafka_mock_cluster_new(host, 1);
-    ck_assert_ptr_nonnull(cluster);
-    worker = props_new();
-    connector = props_new();
-    props_set(worker, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(cluster));
-    wake = wake_new();
-    topic.handle = NULL;
-}
-
-static void end(void)
-{
-    if (sink)
-        kafka_sink.close(sink);
-    rd_kafka_mock_cluster_destroy(cluster);
-    rd_kafka_destroy(host);
-    props_free(worker);
-    props_free(connector);
-    close(wake);
-}
 
 static bool sink_try(bool standby)
 {
@@ -285,7 +250,7 @@ int main(void)
     Suite *suite = suite_create("kafka_transaction");
     TCase *tcase = tcase_create("kafka_transaction");
     tcase_set_timeout(tcase, 60);
-    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_checked_fixture(tcase, kafka_play_begin, kafka_play_end);
     tcase_add_test(tcase, a_commit_writes_the_position_behind_the_messages);
     tcase_add_test(tcase, a_position_alone_can_be_committed);
     tcase_add_test(tcase, another_process_is_named_as_the_reason);
