@@ -131,6 +131,10 @@ class Postgres:
     def url(self, db="postgres", user=None):
         return f"postgresql://{user or self.user}@{self.host}:{self.port}/{db}"
 
+    def version(self):
+        """The major one."""
+        return int(self.psql("show server_version_num")) // 10000
+
     def psql(self, sql, db="postgres", user=None):
         """Runs a script; returns its rows as text, columns split by `|`. The first error stops it and is raised."""
         argv = [self.program("psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo(db, user=user or self.user)]

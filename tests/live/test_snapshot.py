@@ -23,6 +23,11 @@ def gated(table):
     return {name: f"public.{table}", f"{name}.public.{table}": f"select t.* from {table} t, (select pg_advisory_xact_lock_shared(42)) gate"}
 
 
+def in_ranges(ctx):
+    """Whether the server can read a table's parts by themselves."""
+    return ctx.postgres.version() >= 14
+
+
 class Rows:
     """What `walwire stream --snapshot` prints, in its order."""
 
@@ -165,7 +170,7 @@ def test_writers_while_several_sessions_read(ctx):
         engine.wait_streaming(spec, ctx.postgres)
         wait_until(lambda: "c" in {e["op"] for e in events(ctx.kafka, topic(spec, "wide"))}, 30, "changes after the snapshot")
     told = wait_folded(ctx, spec, db, "wide", timeout=40)
-    assert "by 4 sessions" in engine.log()
+    assert ("by 4 sessions" if in_ranges(ctx) else "by 1 sessions") in engine.log()
     ops = "".join(e["op"] for e in told)
     read = ops.rstrip("cud")
     assert set(read) == {"r"}, "a change came before the snapshot's last row"
@@ -202,8 +207,11 @@ def test_a_stop_ends_readers_that_wait(ctx):
         engine = ctx.walwire(spec, **SLIM)
         wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
         assert engine.sigterm(timeout=4) == 0
+        if ctx.postgres.version() < 14:
+            let_go(gate)  # before, a session that waits does not look for its client
         wait_until(lambda: not readers(ctx, db), 5, "the readers' sessions to end")
-        let_go(gate)
+        if gate.poll() is None:
+            let_go(gate)
         engine.start()
         engine.wait_streaming(spec, ctx.postgres)
         wait_folded(ctx, spec, db, "wide")
@@ -234,7 +242,7 @@ def test_legacy_threads_leave_tables_whole(ctx):
         spec = ctx.connector(db, **{"snapshot.max.threads": "2", "legacy.snapshot.max.threads": legacy})
         engine = ctx.walwire(spec, **SLIM)
         wait_until(lambda: "snapshot complete" in engine.log(), 30, "the snapshot")
-        assert ("in 1 parts by 1 sessions" in engine.log()) == parts, engine.log()
+        assert ("in 1 parts by 1 sessions" in engine.log()) == (parts or not in_ranges(ctx)), engine.log()
         engine.sigterm()
 
 

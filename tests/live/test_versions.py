@@ -10,13 +10,9 @@ from writer import Writer
 ITEMS = "create table items(id int primary key, v int, note text);"
 
 
-def version(server):
-    return int(server.psql("show server_version_num")) // 10000
-
-
 def needs(server, least, what):
-    if version(server) < least:
-        raise Skip(f"{what} came with PostgreSQL {least}, this is {version(server)}")
+    if server.version() < least:
+        raise Skip(f"{what} came with PostgreSQL {least}, this is {server.version()}")
 
 
 def topic_of(spec, name):
@@ -130,7 +126,7 @@ def test_rows_of_partitions_under_their_root(ctx):
 def test_generated_columns(ctx):
     """Stored ones are there when the publication says so, which is new in 18; before, and otherwise, they are left out."""
     db = ctx.database("create table items(id int primary key, v int, twice int generated always as (v * 2) stored); create publication plain for table items;")
-    new = version(ctx.postgres) >= 18
+    new = ctx.postgres.version() >= 18
     if new:
         ctx.postgres.psql("create publication every for table items with (publish_generated_columns = stored)", db)
     specs = {name: streaming(ctx, db, name)[0] for name in (("plain", "every") if new else ("plain",))}
@@ -187,7 +183,7 @@ def test_failover_slots(ctx):
     """slot.failover where the server has such slots; elsewhere the slot is an ordinary one, and the log says so."""
     db = ctx.database(ITEMS + "create publication part for table items")
     spec, engine = streaming(ctx, db, "part", **{"slot.failover": "true"})
-    if version(ctx.postgres) >= 17:
+    if ctx.postgres.version() >= 17:
         assert ctx.postgres.psql(f"select failover from pg_replication_slots where slot_name = '{spec['config']['slot.name']}'") == "t"
     else:
         assert "cannot be a failover slot: that needs PostgreSQL 17" in engine.log()
@@ -473,7 +469,7 @@ def test_a_primary_whose_wal_level_is_lowered(ctx):
 
 def test_an_old_standby(ctx):
     """Before 16 there are no slots on standbys, and the check says so too."""
-    if version(ctx.postgres) >= 16:
+    if ctx.postgres.version() >= 16:
         raise Skip("slots on standbys work from 16 on")
     primary = Postgres(name="primary")
     primary.psql("create database shop")
@@ -481,7 +477,7 @@ def test_an_old_standby(ctx):
     standby = primary.standby()
     spec = ctx.connector("shop", standby, **{"publication.name": "part", "publication.autocreate.mode": "disabled"})
     engine = ctx.walwire(spec, **SLIM)
-    failed(engine, spec, "logical decoding" if version(ctx.postgres) < 14 else "slots on standbys need PostgreSQL 16")
+    failed(engine, spec, "logical decoding" if ctx.postgres.version() < 14 else "slots on standbys need PostgreSQL 16")
     assert "FAIL  the server is a standby: slots on standbys need PostgreSQL 16" in checked(ctx, spec)
     engine.sigterm()
 
