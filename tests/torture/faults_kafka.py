@@ -163,20 +163,37 @@ def compacted_without_key(t):
     t.start(wait=False)
 
 
-@fault("F56", "a zombie: the engine is stopped (SIGSTOP), a second one takes over, the first one goes on", catchup=60)
-def zombie(t):
-    """The slot has one reader: the one that wakes up does not get it back while the other one lives."""
+def wake_beside_another(t):
+    """The engine is stopped, another one takes over, the first one goes on. Returns the other one."""
     t.pause(t.engine)
     t.eventually(lambda: not t.postgres.streaming(t.slot), 20, "the server to end the first engine's walsender")
     second = t.another()
     second.start()
-    t.at_heal(second.sigterm)
+    t.writer.resume()
     second.wait_streaming(t.spec, t.postgres, 30)
     t.writer.more(100)
     t.resume(t.engine)
     t.writer.more(100)
     assert second.status(t.spec["name"])[0] == "RUNNING", "the second engine lost its place"
     assert t.postgres.streaming(t.slot)
+    return second
+
+
+@fault("F56", "a zombie: the engine is stopped (SIGSTOP), a second one takes over, the first one goes on", catchup=60)
+def zombie(t):
+    """The slot has one reader: the one that wakes up does not get it back while the other one lives. What it had in hand for Kafka
+    when it was stopped would still be written: it has nothing here, see F56b."""
+    t.writer.pause()
+    t.acknowledged()
+    t.at_heal(wake_beside_another(t).sigterm)
+
+
+@fault("F56b", "the same zombie under load, with exactly once", catchup=60, worker={"exactly.once.source.support": "enabled"},
+       settings={"exactly.once.support": "required", "producer.override.transaction.timeout.ms": "5000"})
+def zombie_once(t):
+    """It is fenced off: what it had in hand is seen by nobody who reads committed records."""
+    first, t.engine = t.engine, wake_beside_another(t)
+    first.sigterm()
 
 
 def mock(case):
