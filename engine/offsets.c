@@ -139,6 +139,7 @@ bool offset_parse(struct slice json, struct offset *out, struct err *e)
     if (json.len > MOST_VALUE_BYTES)
         return err_set(e, ERR_DATA, "%zu bytes are too many for a position", json.len);
     json_tokener *tokener = json_tokener_new_ex(MOST_DEPTH);
+    json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8); /* what is stored again must be the same */
     json_object *root = json_tokener_parse_ex(tokener, json.ptr, (int)json.len);
     if (!root &&
         json_tokener_get_error(tokener) == json_tokener_continue) /* a bare number ends where the text ends */

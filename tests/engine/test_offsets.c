@@ -170,6 +170,7 @@ START_TEST(debezium_positions_are_read)
 END_TEST
 
 static const char *const BROKEN[] = {
+    "{\"messageType\": \"\xf4\x85\xaaM\"}",
     "",
     "null",
     "[]",
