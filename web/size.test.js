@@ -35,6 +35,7 @@ test("it depends on nothing, and every file that it is published with is there",
   assert.equal(manifest.version, (await source("../VERSION")).trim());
   assert.equal(manifest.dependencies, undefined);
   for (const name of manifest.files) assert.ok((await source(name)).length, name);
+  assert.equal(await source("LICENSE"), await source("../LICENSE"), "npm takes it along by its name");
   for (const entry of Object.values(manifest.exports))
     for (const path of Object.values(entry)) assert.ok(manifest.files.includes(path.replace("./", "")), path);
   const imports = (await source("walwire.js")).match(/^import .*/gm);

@@ -1,7 +1,7 @@
 """Node and the packages that tests need, from npm into the cache directory, once.
 
 Debian 12 has Node 18; the tests want 20 (mocked dates, the browser driver's newer self), so where Node is older a pinned
-one comes from npm as well.
+one comes from npm as well. The client's own tests run on every version that it is for.
 """
 import functools, hashlib, os, platform, shutil, subprocess
 
@@ -9,7 +9,7 @@ from process import CACHE
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGES = os.path.join(HERE, "package.json")
-OLDEST, PINNED = 20, "22.20.0"
+PINNED = {20: "20.19.5", 22: "22.20.0"}
 
 
 def npm_install(path, *packages, manifest=None):
@@ -28,19 +28,35 @@ def npm_install(path, *packages, manifest=None):
     os.rename(part, path)
 
 
+def _pinned(major):
+    package = "node-linux-" + {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    path = os.path.join(CACHE, f"{package}-{PINNED[major]}")
+    npm_install(path, f"{package}@{PINNED[major]}")
+    return os.path.join(path, "node_modules", package, "bin", "node")
+
+
 @functools.cache
-def program():
-    """A Node of version 20 or newer."""
+def _here():
+    """The machine's Node and its major version."""
     found = shutil.which("node")
     if not found:
         raise RuntimeError("no Node here: run tools/install test")
     version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version.lstrip("v").split(".")[0]) >= OLDEST:
-        return found
-    package = "node-linux-" + {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    path = os.path.join(CACHE, f"{package}-{PINNED}")
-    npm_install(path, f"{package}@{PINNED}")
-    return os.path.join(path, "node_modules", package, "bin", "node")
+    return found, int(version.lstrip("v").split(".")[0])
+
+
+@functools.cache
+def program():
+    """A Node of version 20 or newer."""
+    found, major = _here()
+    return found if major >= min(PINNED) else _pinned(max(PINNED))
+
+
+@functools.cache
+def programs():
+    """The major versions that the client is for, each with a Node of it."""
+    found, major = _here()
+    return {wanted: found if wanted == major else _pinned(wanted) for wanted in PINNED}
 
 
 def modules():

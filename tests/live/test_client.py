@@ -140,12 +140,15 @@ def test_a_page_goes_on_where_it_stopped(ctx):
     assert browser("eval", js="states.filter(s => s === 'live').length")["value"] == 3
 
 
-def test_the_types_promise_what_the_package_does(ctx):
+def compiled(*arguments, **more):
     compiler = os.path.join(node.modules(), "typescript", "bin", "tsc")
     done = subprocess.run([node.program(), compiler, "--noEmit", "--strict", "--target", "es2022", "--lib", "es2023,dom",
-                           "--module", "nodenext", "--moduleResolution", "nodenext", os.path.join(ROOT, "tests", "live", "client_types.ts")],
-                          capture_output=True, text=True, timeout=100)
+                           "--module", "nodenext", "--moduleResolution", "nodenext", *arguments], capture_output=True, text=True, timeout=100, **more)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_types_promise_what_the_package_does(ctx):
+    compiled(os.path.join(ROOT, "tests", "live", "client_types.ts"))
 
 
 def test_the_package_holds_what_it_should(ctx):
@@ -154,14 +157,20 @@ def test_the_package_holds_what_it_should(ctx):
                           cwd=os.path.join(ROOT, "web"), timeout=60)
     assert done.returncode == 0, done.stderr
     packed = json.loads(done.stdout)[0]
-    assert sorted(f["path"] for f in packed["files"]) == ["README.md", "package.json", "react.d.ts", "react.js", "walwire.d.ts", "walwire.js"]
+    assert sorted(f["path"] for f in packed["files"]) == ["LICENSE", "README.md", "package.json", "react.d.ts", "react.js", "walwire.d.ts", "walwire.js"]
     project = os.path.join(folder, "project")
     os.makedirs(os.path.join(project, "node_modules", "walwire"))
     subprocess.run(["tar", "xzf", os.path.join(folder, packed["filename"]), "-C", os.path.join(project, "node_modules", "walwire"),
                     "--strip-components=1"], check=True)
-    done = subprocess.run([node.program(), "--input-type=module", "-e", "import { connect } from 'walwire'; console.log(typeof connect)"],
-                          capture_output=True, text=True, cwd=project, timeout=20)
-    assert done.stdout == "function\n", done.stderr
+    for version, program in node.programs().items():
+        done = subprocess.run([program, "--input-type=module", "-e", "import { connect } from 'walwire'; console.log(typeof connect)"],
+                              capture_output=True, text=True, cwd=project, timeout=20)
+        assert done.stdout == "function\n", f"Node {version}: {done.stderr}"
+    with open(os.path.join(ROOT, "tests", "live", "client_types.ts")) as f:  # the same, as somebody who installed it writes it
+        text = f.read().replace("../../web/walwire.js", "walwire").replace("../../web/react.js", "walwire/react")
+    with open(os.path.join(project, "use.mts"), "w") as f:
+        f.write(text)
+    compiled("use.mts", cwd=project)
 
 
 SECRET = "a secret of more than thirty-two characters"
