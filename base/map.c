@@ -54,6 +54,11 @@ static uint64_t text_hash(uint64_t seed, struct slice key)
     return hash ^ rest;
 }
 
+uint64_t map_hash(uint64_t seed, struct slice key)
+{
+    return mix(text_hash(seed, key));
+}
+
 static size_t table_home(const struct table *t, uint64_t hash)
 {
     return mix(hash) & (t->cap - 1);

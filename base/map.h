@@ -16,6 +16,10 @@ size_t map_count(const struct map *m);
 /* Walks all entries in no order: start with *at = 0; false at the end. No set or remove meanwhile. */
 bool map_next(const struct map *m, size_t *at, struct slice *key, void **value);
 
+/* What a table by string may sort keys by: all bits are as good. `seed` keeps others from choosing colliding
+ * ones. */
+uint64_t map_hash(uint64_t seed, struct slice key);
+
 /* The same by number. */
 struct map_u32;
 struct map_u32 *map_u32_new(void);

@@ -9,6 +9,7 @@ struct envelope {
     const struct envelope_rules *rules;
     struct buf old_key, new_key, old_header, new_header, first, second;
     struct envelope_record records[3];
+    const struct plan *plan; /* of them */
     int n;
     bool key_changed;
 };
@@ -50,6 +51,14 @@ void envelope_free(struct envelope *env)
 bool envelope_key_changed(const struct envelope *env)
 {
     return env->key_changed;
+}
+
+struct slice envelope_payload(const struct envelope *env, enum change_op op)
+{
+    for (int i = 0; i < env->n; i++)
+        if (env->records[i].op == op)
+            return plan_payload(env->plan, env->records[i].value);
+    return (struct slice){NULL, 0};
 }
 
 static struct slice key_of(const struct plan *plan, const struct buf *key)
@@ -211,6 +220,7 @@ int envelope_make(struct envelope *env, struct plan *plan, const struct change *
     struct work w = {env, plan, change, source, counter, ts_ns};
     int64_t total = counter ? counter->total : 0, collection = counter ? *counter->collection : 0;
     env->n = 0;
+    env->plan = plan;
     env->key_changed = false;
     *records = env->records;
     if (make_by_op(&w, e))

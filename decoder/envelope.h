@@ -41,6 +41,8 @@ int envelope_make(struct envelope *env, struct plan *plan, const struct change *
                   const struct source *source, struct order_counter *counter, int64_t ts_ns,
                   const struct envelope_record **records, struct err *e);
 
+/* The value of the last call's record with this op, without its schema; ptr NULL: there is none. */
+struct slice envelope_payload(const struct envelope *env, enum change_op op);
 /* True when an update's key differs between the old tuple and the new one. */
 bool envelope_key_changed(const struct envelope *env);
 /* Gives back the memory that a large record has left; the records of the last call are gone. */

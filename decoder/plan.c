@@ -504,6 +504,12 @@ bool plan_value(struct plan *p, const struct event *ev, struct buf *b, struct er
     return true;
 }
 
+struct slice plan_payload(const struct plan *p, struct slice value)
+{
+    size_t head = p->value_head.len, tail = p->value_style.schemas ? 1 : 0;
+    return slice_cut(value, head, value.len - head - tail);
+}
+
 /* ---- looking at it ---- */
 
 const struct schema *plan_key_schema(const struct plan *p)

@@ -71,6 +71,9 @@ bool plan_key(struct plan *p, const struct cell *cells, struct buf *key, struct 
 bool plan_key_header(struct plan *p, const struct cell *cells, struct buf *out, struct err *e);
 bool plan_value(struct plan *p, const struct event *event, struct buf *value, struct err *e);
 
+/* The part of plan_value's bytes that is the value, without the schema before it. */
+struct slice plan_payload(const struct plan *p, struct slice value);
+
 /* The least number of bytes that the value of such an event will have; tuples may be NULL. */
 size_t plan_least_size(const struct plan *p, const struct cell *before, const struct cell *after);
 /* Gives back the memory that a large row has left. */

@@ -332,9 +332,16 @@ struct filter *filter_ruled(struct json_object *rule, struct json_object *where,
     return f;
 }
 
+struct filter *filter_share(struct filter *f)
+{
+    if (f)
+        f->shared++;
+    return f;
+}
+
 void filter_free(struct filter *f)
 {
-    if (!f)
+    if (!f || f->shared-- > 0)
         return;
     arena_free(&f->arena);
     buf_free(&f->scratch);

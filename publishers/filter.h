@@ -29,6 +29,7 @@ struct filter *filter_new(struct json_object *where, const struct hub_column *co
  * find the columns that are `hidden` (by column; NULL: none). The rule is good: filter_new took it. */
 struct filter *filter_ruled(struct json_object *rule, struct json_object *where, const bool *hidden,
                             const struct hub_column *columns, size_t n_columns, struct err *e);
+struct filter *filter_share(struct filter *f); /* one more owner, of the same thread; NULL is fine */
 void filter_free(struct filter *f);
 bool filter_operator(const char *name); /* there is one of that name */
 

@@ -38,6 +38,7 @@ struct node {
 };
 
 struct filter {
+    size_t shared; /* owners beside the first */
     struct arena arena;
     struct buf scratch; /* of judging */
     struct node *root;

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
+#include "hub_spool.h"
+
 #include "xmalloc.h"
 
 struct hub *hub_new(const struct hub_options *options)
@@ -30,9 +33,40 @@ struct hub *hub_new(const struct hub_options *options)
     h->channels = map_new();
     h->cells = xcalloc(1, sizeof(*h->cells));
     TAILQ_INIT(&h->requests);
+    TAILQ_INIT(&h->reading);
     TAILQ_INIT(&h->encoded);
+    TAILQ_INIT(&h->blocks);
+    h->codec = codec_new();
     h->next_seq = 1;
     return h;
+}
+
+int64_t hub_clock(const struct hub *h)
+{
+    return h->options.clock_ms ? h->options.clock_ms() : clock_mono_ms();
+}
+
+int64_t hub_wall(const struct hub *h)
+{
+    return h->options.wall_ms ? h->options.wall_ms() : clock_wall_ms();
+}
+
+/* On the spool's thread. */
+static void on_due(void *ctx)
+{
+    struct hub *h = ctx;
+    pthread_mutex_lock(&h->mutex);
+    hub_wake_locked(h);
+    pthread_mutex_unlock(&h->mutex);
+}
+
+bool hub_keep(struct hub *h, const char *dir, struct err *e)
+{
+    size_t most = h->options.window_bytes > SPOOL_RECORD_MOST ? h->options.window_bytes : SPOOL_RECORD_MOST;
+    h->spooler = spooler_open(dir, most, on_due, h, e);
+    if (h->spooler && h->options.retention_ms)
+        spooler_expire(h->spooler, hub_wall(h) / 1000 - h->options.retention_ms / 1000);
+    return h->spooler;
 }
 
 void shape_clear(struct shape *s)
@@ -50,10 +84,12 @@ void shape_clear(struct shape *s)
 
 void note_free(struct note *n)
 {
-    if (n->kind == NOTE_TABLE)
+    if (n->kind == NOTE_TABLE) {
         shape_clear(&((struct table_note *)n)->shape);
-    else if (n->kind != NOTE_CHANGE)
+    } else if (n->kind != NOTE_CHANGE) {
+        spooled_free(((struct epoch_note *)n)->spooled);
         free(((struct epoch_note *)n)->epoch);
+    }
     free(n);
 }
 
@@ -75,6 +111,7 @@ void hub_free(struct hub *h)
 {
     if (!h)
         return;
+    spooler_close(h->spooler);
     for (struct note *n = h->inbox, *next; n; n = next) {
         next = n->next;
         note_free(n);
@@ -85,7 +122,10 @@ void hub_free(struct hub *h)
     map_free(h->channels);
     free(h->cells);
     buf_free(&h->scratch);
+    buf_free(&h->text);
+    codec_free(h->codec);
     for (size_t i = 0; i < h->n_sources; i++) {
+        spool_free(h->sources[i]->spool);
         free(h->sources[i]->name);
         free(h->sources[i]->epoch);
         free(h->sources[i]->epoch_in);
@@ -128,6 +168,7 @@ int hub_source(struct hub *h, const char *name)
         struct source *s = xcalloc(1, sizeof(*s));
         s->number = (int)i;
         s->name = xstrdup(name);
+        s->spool = h->spooler ? spool_new(h->spooler, name) : NULL;
         s->next = h->source_list;
         h->source_list = s;
         h->sources = xrealloc(h->sources, (i + 1) * sizeof(*h->sources));
@@ -164,14 +205,32 @@ static void tables_renew(struct hub *h, const struct source *s)
     }
 }
 
+static struct source *source_numbered(struct hub *h, int source)
+{
+    pthread_mutex_lock(&h->mutex);
+    struct source *s = h->sources[source];
+    pthread_mutex_unlock(&h->mutex);
+    return s;
+}
+
+static struct spooled *read_back(struct hub *h, struct source *s, const char *epoch, lsn_t start)
+{
+    if (!s->spool || s->spool->read_back || strlen(epoch) > EPOCH_MOST)
+        return NULL;
+    s->spool->read_back = true;
+    return spool_read(h, s, epoch, start);
+}
+
 static void epoch_put(struct hub *h, int source, enum note_kind kind, const char *epoch, lsn_t start)
 {
     struct epoch_note *n = xcalloc(1, sizeof(*n));
     n->note.kind = kind;
     n->epoch = epoch ? xstrdup(epoch) : NULL;
     n->start = start;
+    n->source = source_numbered(h, source);
+    if (epoch)
+        n->spooled = read_back(h, n->source, epoch, start);
     pthread_mutex_lock(&h->mutex);
-    n->source = h->sources[source];
     n->reached = n->source->position_in;
     n->source->position_in = 0;
     if (!epoch || !n->source->epoch_in || strcmp(epoch, n->source->epoch_in) != 0) {
@@ -204,6 +263,14 @@ static struct hub_table *table_find(struct hub *h, int source, const char *name)
         map_set(h->tables, slice_of(key), t);
     }
     free(key);
+    return t;
+}
+
+struct hub_table *hub_table_named(struct hub *h, int source, const char *name)
+{
+    pthread_mutex_lock(&h->mutex);
+    struct hub_table *t = table_find(h, source, name);
+    pthread_mutex_unlock(&h->mutex);
     return t;
 }
 
@@ -264,10 +331,17 @@ static char *cells_copy(char *to, const struct slice *cells, size_t n, uint32_t 
     return to;
 }
 
+static uint32_t envelope_length(const struct hub_change *c, size_t most)
+{
+    return !c->enveloped ? LENGTH_UNKNOWN : !c->envelope.ptr ? 0 : cell_length(c->envelope, most);
+}
+
 static struct entry *entry_new(const struct hub_change *c, size_t most)
 {
     size_t width = c->table->width, n_row = c->row ? width : 0, n_old = c->old ? width : 0;
-    size_t bytes = cells_size(c->row, n_row, most) + cells_size(c->old, n_old, most);
+    uint32_t envelope = envelope_length(c, most);
+    size_t bytes = cells_size(c->row, n_row, most) + cells_size(c->old, n_old, most) +
+                   (envelope < LENGTH_OMITTED ? envelope : 0);
     size_t size = sizeof(struct entry) + (n_row + n_old) * sizeof(uint32_t) + bytes;
     struct entry *e = xmalloc(size);
     *e = (struct entry){.note.kind = NOTE_CHANGE,
@@ -277,12 +351,16 @@ static struct entry *entry_new(const struct hub_change *c, size_t most)
                         .size = size,
                         .xid = c->xid,
                         .n_columns = (uint32_t)width,
+                        .envelope = envelope,
                         .op = c->op,
                         .has_row = c->row,
-                        .has_old = c->old};
+                        .has_old = c->old,
+                        .expected = c->expected};
     char *to = (char *)(e->lengths + n_row + n_old);
     to = cells_copy(to, c->row, n_row, e->lengths, most);
-    cells_copy(to, c->old, n_old, e->lengths + n_row, most);
+    to = cells_copy(to, c->old, n_old, e->lengths + n_row, most);
+    if (envelope && envelope < LENGTH_OMITTED)
+        memcpy(to, c->envelope.ptr, envelope);
     return e;
 }
 
@@ -315,6 +393,11 @@ bool hub_follows(struct hub *h, const struct hub_table *table, lsn_t commit_lsn,
     return follows;
 }
 
+bool hub_enveloped(const struct hub_table *table)
+{
+    return atomic_load_explicit(&table->enveloped, memory_order_relaxed);
+}
+
 void hub_publish(struct hub *h, int source, const struct hub_change *change)
 {
     struct entry *e = entry_new(change, h->options.message_bytes);
@@ -334,7 +417,15 @@ void hub_position(struct hub *h, int source, lsn_t lsn, int64_t lag_ms)
         s->lag_in = lag_ms;
     if (h->attended)
         hub_wake_locked(h);
+    else if (h->spooler)
+        spooler_due(h->spooler);
     pthread_mutex_unlock(&h->mutex);
+}
+
+lsn_t hub_kept(struct hub *h, int source)
+{
+    struct source *s = source_numbered(h, source);
+    return s->spool ? spool_kept(s->spool) : UINT64_MAX;
 }
 
 void hub_stop(struct hub *h)

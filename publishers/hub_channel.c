@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 
-#include "clock.h"
 #include "json.h"
 #include "xmalloc.h"
+
+enum { ENVELOPES_MS = 60000 }; /* so long they are made for those who may come back */
 
 /* What makes subscriptions the same, as bytes. */
 static struct slice channel_name(struct hub *h, const struct hub_table *t, const struct channel_key *key)
@@ -20,6 +21,7 @@ static struct slice channel_name(struct hub *h, const struct hub_table *t, const
     buf_append(b, &key->ops, sizeof(key->ops));
     buf_append(b, &key->old, sizeof(key->old));
     buf_append(b, &key->copy, sizeof(key->copy));
+    buf_char(b, (char)(key->transactions | key->envelope << 1));
     buf_append(b, &key->n_columns, sizeof(key->n_columns));
     buf_append(b, key->columns, key->n_columns * sizeof(*key->columns));
     if (key->filter)
@@ -31,12 +33,9 @@ static struct slice channel_name(struct hub *h, const struct hub_table *t, const
     return buf_view(b);
 }
 
-struct channel *channel_get(struct hub *h, struct hub_table *t, const struct channel_key *key)
+static struct channel *channel_new(struct hub *h, struct hub_table *t, const struct channel_key *key)
 {
-    struct channel *c = map_get(h->channels, channel_name(h, t, key));
-    if (c)
-        return c;
-    c = xcalloc(1, sizeof(*c) + key->n_columns * sizeof(*c->columns));
+    struct channel *c = xcalloc(1, sizeof(*c) + key->n_columns * sizeof(*c->columns));
     memcpy(c->columns, key->columns, key->n_columns * sizeof(*c->columns));
     c->table = t;
     c->key = *key;
@@ -48,7 +47,32 @@ struct channel *channel_get(struct hub *h, struct hub_table *t, const struct cha
     map_set(h->channels, channel_name(h, t, key), c);
     if (c->key.filter)
         channel_index(c);
+    t->n_enveloped += key->envelope;
+    if (key->envelope)
+        atomic_store(&t->enveloped, true);
     h->stats.channels++;
+    return c;
+}
+
+static bool session_has(const struct session *s, const struct channel *c)
+{
+    const struct sub *sub;
+    LIST_FOREACH(sub, &s->subs, in_session)
+    if (sub->channel == c)
+        return true;
+    return false;
+}
+
+struct channel *channel_get(struct session *s, struct hub_table *t, struct channel_key *key)
+{
+    struct channel *c;
+    key->copy = 0;
+    while ((c = map_get(s->hub->channels, channel_name(s->hub, t, key))) && session_has(s, c))
+        key->copy++;
+    if (!c)
+        return channel_new(s->hub, t, key);
+    filter_free(key->filter);
+    filter_free(key->rule);
     return c;
 }
 
@@ -60,11 +84,21 @@ void channel_leave(struct hub *h, struct channel *c)
     if (c->key.filter)
         channel_unindex(h, c);
     LIST_REMOVE(c, in_table);
-    c->table->left_ms = clock_mono_ms();
+    c->table->left_ms = hub_clock(h);
+    c->table->n_enveloped -= c->key.envelope;
+    if (c->key.envelope)
+        c->table->enveloped_left_ms = c->table->left_ms;
     h->stats.channels--;
     filter_free(c->key.filter);
     filter_free(c->key.rule);
     free(c);
+}
+
+void channels_tick(struct hub *h)
+{
+    for (struct hub_table *t = h->table_list; t; t = t->next)
+        if (t->n_enveloped == 0 && hub_enveloped(t) && hub_clock(h) - t->enveloped_left_ms >= ENVELOPES_MS)
+            atomic_store(&t->enveloped, false);
 }
 
 struct sub *sub_new(struct session *s, int64_t id, struct channel *channel)
@@ -73,7 +107,13 @@ struct sub *sub_new(struct session *s, int64_t id, struct channel *channel)
     sub->session = s;
     sub->id = id;
     sub->channel = channel;
+    sub->width = (uint32_t)channel->table->shape.n_columns;
+    if (channel->key.transactions) {
+        sub->told = xcalloc(1, sizeof(*sub->told));
+        sub->told->sub = sub;
+    }
     channel->members++;
+    channel->deflaters += s->deflate;
     LIST_INSERT_HEAD(&s->subs, sub, in_session);
     LIST_INSERT_HEAD(&channel->table->busy, sub, in_table);
     s->n_subs++;
@@ -87,14 +127,27 @@ void sub_free(struct sub *sub)
     if (sub->request)
         request_drop(sub);
     hits_leave(sub);
+    told_free(sub);
     LIST_REMOVE(sub, in_session);
     LIST_REMOVE(sub, in_table);
     s->n_subs--;
     s->hub->stats.subscriptions--;
+    sub->channel->deflaters -= s->deflate;
     channel_leave(s->hub, sub->channel);
     free(sub->unseen);
     free(sub->view);
     free(sub);
+}
+
+void sub_move(struct sub *sub, struct channel *to)
+{
+    struct channel *from = sub->channel;
+    hits_leave(sub);
+    to->members++;
+    to->deflaters += sub->session->deflate;
+    from->deflaters -= sub->session->deflate;
+    sub->channel = to;
+    channel_leave(sub->session->hub, from);
 }
 
 void sub_start(struct sub *sub, struct entry *from)

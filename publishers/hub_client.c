@@ -1,15 +1,9 @@
-/* hub_client.c - what a client may say: one row in a table for each message, and for each member of
- * `subscribe`.
- *
- * What this release cannot do is refused by name, never accepted and left out. */
+/* hub_client.c - what a client may say: one row in a table for each message. */
 #include "hub_impl.h"
 
 #include <json-c/json.h>
-#include <stdlib.h>
 
 #include "json.h"
-#include "log.h"
-#include "xmalloc.h"
 
 enum { DEPTH_MAX = 32, PING_MOST = 100 /* bytes of n */ };
 static const int64_t ID_MAX = INT64_C(1) << 53;
@@ -19,427 +13,40 @@ static const char *string_of(struct json_object *o)
     return json_object_is_type(o, json_type_string) ? json_object_get_string(o) : NULL;
 }
 
-/* -1: there is none, or it is not a number of a client. */
-static int64_t id_of(struct json_object *message)
+int64_t client_id(struct json_object *message)
 {
     struct json_object *id = json_object_object_get(message, "id");
     int64_t n = json_object_is_type(id, json_type_int) ? json_object_get_int64(id) : -1;
     return n >= 0 && n <= ID_MAX ? n : -1;
 }
 
-/* ---- subscribe ---- */
-
-/* A subscription on its way; `columns` is filled from the end of the parsing on. */
-struct wish {
-    struct session *session;
-    int64_t id;
-    const char *table_name;
-    struct hub_table *table;
-    struct json_object *column_names, *where;
-    uint16_t columns[COLUMNS_MAX];
-    struct channel_key key;
-    bool snapshot, resume;
-    const char *from_epoch;
-    struct pos from;
-    struct view view; /* of the table, once that is found */
-};
-
-static bool bad(const struct wish *w, const char *member, const char *expected)
+/* NULL: there is none. One that is not there any more was reset, or failed, on the way: nothing to say. */
+static struct sub *sub_named(struct session *s, struct json_object *message)
 {
-    session_error(w->session, w->id, "bad_request", false, "%s must be %s", member, expected);
-    return false;
-}
-
-static bool not_here(const struct wish *w, const char *what)
-{
-    session_error(w->session, w->id, "unsupported", false, "%s is not supported by this server", what);
-    return false;
-}
-
-static bool want_table(struct wish *w, struct json_object *value)
-{
-    w->table_name = string_of(value);
-    return w->table_name || bad(w, "table", "a string: \"schema.table\"");
-}
-
-static bool want_columns(struct wish *w, struct json_object *value)
-{
-    if (value && (!json_object_is_type(value, json_type_array) || json_object_array_length(value) == 0))
-        return bad(w, "columns", "an array of names that is not empty");
-    w->column_names = value;
-    return true;
-}
-
-static bool want_snapshot(struct wish *w, struct json_object *value)
-{
-    w->snapshot = json_object_get_boolean(value);
-    return json_object_is_type(value, json_type_boolean) || bad(w, "snapshot", "true or false");
-}
-
-static bool want_ops(struct wish *w, struct json_object *value)
-{
-    const char *ops = string_of(value);
-    w->key.ops = 0;
-    for (const char *at = ops; at && *at; at++) {
-        const char *letter = strchr(OP_LETTERS, *at);
-        if (!letter)
-            return bad(w, "ops", "letters of \"" OP_LETTERS "\"");
-        w->key.ops |= 1u << (letter - OP_LETTERS);
-    }
-    return w->key.ops || bad(w, "ops", "letters of \"" OP_LETTERS "\"");
-}
-
-static bool want_old(struct wish *w, struct json_object *value)
-{
-    static const char *const modes[] = {[OLD_KEY] = "key", [OLD_FULL] = "full", [OLD_NONE] = "none"};
-    const char *mode = string_of(value);
-    for (size_t i = 0; mode && i < sizeof(modes) / sizeof(*modes); i++)
-        if (strcmp(mode, modes[i]) == 0) {
-            w->key.old = (enum old_mode)i;
-            return true;
-        }
-    return bad(w, "old", "\"key\", \"full\" or \"none\"");
-}
-
-static bool want_from(struct wish *w, struct json_object *value)
-{
-    const char *text = string_of(value);
-    if (text && strcmp(text, "now") == 0)
-        return true;
-    if (json_object_is_type(value, json_type_object)) {
-        const char *pos = string_of(json_object_object_get(value, "pos"));
-        w->from_epoch = string_of(json_object_object_get(value, "epoch"));
-        w->resume = w->from_epoch && pos && pos_parse(slice_of(pos), &w->from);
-    }
-    return w->resume || bad(w, "from", "\"now\", or an epoch and a pos that this server sent");
-}
-
-static bool want_format(struct wish *w, struct json_object *value)
-{
-    const char *format = string_of(value);
-    return (format && strcmp(format, "row") == 0) || not_here(w, "a format other than \"row\"");
-}
-
-static bool want_where(struct wish *w, struct json_object *value)
-{
-    w->where = value;
-    return true;
-}
-
-static bool want_no_transactions(struct wish *w, struct json_object *value)
-{
-    return !json_object_get_boolean(value) || not_here(w, "transactions");
-}
-
-static bool want_no_pace(struct wish *w, struct json_object *value)
-{
-    return !json_object_get_boolean(value) || not_here(w, "paced");
-}
-
-static bool want_known(struct wish *w, struct json_object *value)
-{
-    return true;
-}
-
-static const struct {
-    const char *name;
-    bool (*take)(struct wish *w, struct json_object *value);
-} members[] = {
-    {"type", want_known},
-    {"id", want_known},
-    {"table", want_table},
-    {"columns", want_columns},
-    {"snapshot", want_snapshot},
-    {"from", want_from},
-    {"ops", want_ops},
-    {"old", want_old},
-    {"format", want_format},
-    {"where", want_where},
-    {"transactions", want_no_transactions},
-    {"paced", want_no_pace},
-};
-
-static bool wish_member(struct wish *w, const char *name, struct json_object *value)
-{
-    for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
-        if (strcmp(members[i].name, name) == 0)
-            return members[i].take(w, value);
-    session_error(w->session, w->id, "unsupported", false, "subscribe has no member %.100s here", name);
-    return false;
-}
-
-static const char *elsewhere(const struct session *s, const char *table)
-{
-    for (const struct hub_table *t = s->hub->table_list; t; t = t->next)
-        if (t->known && t->source != s->source && strcmp(t->name, table) == 0) {
-            struct view view;
-            struct err e = {0};
-            if (!view_take(s, t, &view, &e))
-                continue;
-            view_clear(&view);
-            return t->source->name;
-        }
+    int64_t id = client_id(message);
+    struct sub *sub;
+    LIST_FOREACH(sub, &s->subs, in_session)
+    if (sub->id == id)
+        return sub;
+    if (id < 0)
+        session_error(s, -1, "bad_request", false, "id must be a whole number from 0 up");
     return NULL;
 }
 
-/* A table that it may not see is answered as one that is not there. */
-static bool may_see(struct wish *w)
-{
-    struct err e = {0};
-    struct session *s = w->session;
-    if (view_take(s, w->table, &w->view, &e))
-        return true;
-    access_log(s->hub->access, "browser %.100s [%s] subject %.100s may not read %s: %s", s->client, s->name,
-               s->claims ? s->claims->subject : "", w->table->name, e.text);
-    return false;
-}
-
-static bool find_table(struct wish *w)
-{
-    struct session *s = w->session;
-    if (!w->table_name)
-        return bad(w, "table", "given");
-    for (struct hub_table *t = s->hub->table_list; t && !w->table; t = t->next)
-        if (t->known && t->source == s->source && strcmp(t->name, w->table_name) == 0)
-            w->table = t;
-    if (w->table && may_see(w))
-        return true;
-    const char *other = elsewhere(s, w->table_name);
-    if (other)
-        session_error(s, w->id, "unknown_table", false,
-                      "%.200s belongs to another connector: open /ws?connector=%s", w->table_name, other);
-    else
-        session_error(s, w->id, "unknown_table", false, "connector %s captures no table %.200s",
-                      s->source->name, w->table_name);
-    return false;
-}
-
-static bool mark_column(const struct wish *w, struct json_object *value, bool *wanted)
-{
-    const char *name = string_of(value);
-    const struct shape *shape = &w->table->shape;
-    for (size_t i = 0; name && i < shape->n_columns; i++)
-        if (strcmp(shape->columns[i].name, name) == 0 && !w->view.hidden[i]) {
-            wanted[i] = true;
-            return true;
-        }
-    session_error(w->session, w->id, "unknown_column", false, "%s has no column %.200s", w->table->name,
-                  name ? name : "of that kind: names are strings");
-    return false;
-}
-
-/* In the table's order, so that the same columns in another order are the same channel. */
-static bool find_columns(struct wish *w)
-{
-    bool wanted[COLUMNS_MAX] = {false};
-    size_t n = w->column_names ? json_object_array_length(w->column_names) : 0;
-    for (size_t i = 0; i < n; i++)
-        if (!mark_column(w, json_object_array_get_idx(w->column_names, i), wanted))
-            return false;
-    w->key.columns = w->columns;
-    for (size_t i = 0; i < w->table->shape.n_columns; i++)
-        if (w->column_names ? wanted[i] : !w->view.hidden[i])
-            w->columns[w->key.n_columns++] = (uint16_t)i;
-    if (w->key.n_columns == 0)
-        session_error(w->session, w->id, "unknown_column", false, "%s has no columns", w->table->name);
-    return w->key.n_columns > 0;
-}
-
-static bool find_filter(struct wish *w)
-{
-    struct err e = {0};
-    const struct shape *shape = &w->table->shape;
-    if (!w->where && !w->view.where)
-        return true;
-    w->key.filter = filter_ruled(w->view.where, w->where, w->view.hides ? w->view.hidden : NULL,
-                                 shape->columns, shape->n_columns, &e);
-    if (!w->key.filter)
-        session_error(w->session, w->id, "bad_filter", false, "%s", e.text);
-    return w->key.filter;
-}
-
-static bool id_is_free(const struct wish *w)
-{
-    const struct session *s = w->session;
-    const struct sub *sub;
-    if (s->n_subs >= s->hub->options.max_subscriptions) {
-        session_error(w->session, w->id, "too_many_subscriptions", false, "limits.subscriptions is %zu",
-                      s->hub->options.max_subscriptions);
-        return false;
-    }
-    LIST_FOREACH(sub, &s->subs, in_session)
-    if (sub->id == w->id) {
-        session_error(w->session, w->id, "bad_request", false, "this id is in use");
-        return false;
-    }
-    return true;
-}
-
-/* Why the changes behind a position are not all there; NULL: they are. */
-static const char *resume_obstacle(const struct wish *w)
-{
-    const struct hub_table *t = w->table;
-    if (strcmp(w->from_epoch, t->source->epoch) != 0)
-        return "epoch";
-    if (pos_compare(w->from, t->floor) < 0)
-        return t->reshaped ? "schema" : "retention";
-    return pos_compare(w->from, t->source->floor) < 0 ? "retention" : NULL;
-}
-
-/* Takes the filter and the rule's. */
-static struct channel *wish_channel(struct wish *w)
-{
-    const struct sub *sub;
-    struct channel *c;
-    for (w->key.copy = 0;; w->key.copy++) {
-        c = channel_get(w->session->hub, w->table, &w->key);
-        LIST_FOREACH(sub, &w->session->subs, in_session)
-        if (sub->channel == c)
-            break;
-        if (sub)
-            continue;
-        if (c->key.filter != w->key.filter) {
-            filter_free(w->key.filter);
-            filter_free(w->key.rule);
-        }
-        return c;
-    }
-}
-
-/* The rule can be held against what was before. */
-static bool rule_identified(const struct wish *w, const struct sub *sub)
-{
-    size_t n = 0;
-    const struct filter *rule = sub->channel->key.rule;
-    const uint16_t *read = rule ? filter_columns(rule, &n) : NULL;
-    return shape_identifies(&w->table->shape, read, n);
-}
-
-static void subscribed(const struct wish *w, const struct sub *sub, const char *mode, struct pos pos)
-{
-    struct buf *b = &w->session->control;
-    const struct shape *shape = &w->table->shape;
-    session_line(w->session);
-    buf_printf(b, "{\"type\":\"subscribed\",\"id\":%lld,\"channel\":%llu,\"mode\":\"%s\",\"pos\":",
-               (long long)w->id, (unsigned long long)sub->channel->number, mode);
-    pos_append(b, pos);
-    json_key(b, "key");
-    key_append(b, shape);
-    json_key(b, "columns");
-    columns_append(b, shape, w->key.columns, w->key.n_columns);
-    size_t n = 0;
-    const struct filter *filter = sub->channel->key.filter;
-    const uint16_t *read = filter ? filter_columns(filter, &n) : NULL;
-    bool filtered = filter && shape_identifies(shape, read, n);
-    buf_printf(b, ",\"deletes\":\"%s\"}",
-               !rule_identified(w, sub) ? "none"
-               : filtered               ? "filtered"
-                                        : "unfiltered");
-}
-
-/* Who reads what, and what he asks for: columns, never values. Where everybody may read everything it is of
- * no interest. */
-static void audit(const struct wish *w, const struct sub *sub)
-{
-    const struct session *s = w->session;
-    const struct access *a = s->hub->access;
-    const struct filter *filter = sub->channel->key.filter;
-    struct buf names = BUF_EMPTY;
-    size_t n = 0;
-    const uint16_t *read = filter ? filter_columns(filter, &n) : NULL;
-    for (size_t i = 0; i < n; i++)
-        buf_printf(&names, "%s%s", i ? "," : " by ", w->table->shape.columns[read[i]].name);
-    log_line(a && (access_asks(a) || access_ruled(a)) ? LOG_INFO : LOG_DEBUG,
-             "browser %.100s [%s] subject %.100s reads %s: rule %zu, %s%s%s", s->client, s->name,
-             s->claims ? s->claims->subject : "", w->table->name, w->view.rule,
-             filter ? "filtered" : "all rows", names.len ? names.ptr : "",
-             rule_identified(w, sub) ? "" : "; no deletes: the replica identity lacks columns of the rule");
-    buf_free(&names);
-}
-
-static struct entry *first_behind(const struct hub_table *t, struct pos pos)
-{
-    struct entry *e = t->first;
-    while (e && pos_compare(e->pos, pos) <= 0)
-        e = e->next_same;
-    return e;
-}
-
-static void wish_grant(struct wish *w)
-{
-    char *view = view_text(w->session, w->table, &w->view);
-    w->key.rule = w->view.filter;
-    w->view.filter = NULL;
-    struct sub *sub = sub_new(w->session, w->id, wish_channel(w));
-    sub->view = view;
-    audit(w, sub);
-    struct pos now = source_pos(w->table->source);
-    if (pos_compare(now, w->table->floor) < 0)
-        now = w->table->floor; /* of a transaction that is passing by */
-    if (w->resume) {
-        sub->after = w->from;
-        subscribed(w, sub, "resume", w->from);
-        sub_start(sub, first_behind(w->table, w->from));
-    } else if (w->snapshot) {
-        subscribed(w, sub, "snapshot", now);
-        request_new(sub);
-    } else {
-        sub->after = now;
-        subscribed(w, sub, "live", now);
-        sub_start(sub, NULL);
-    }
-}
-
-static void refuse_resume(const struct wish *w, const char *reason)
-{
-    struct buf *b = &w->session->control;
-    session_line(w->session);
-    buf_printf(b, "{\"type\":\"reset\",\"id\":%lld,\"reason\":\"%s\",\"action\":\"resubscribe\"",
-               (long long)w->id, reason);
-    json_field(b, "epoch", w->session->source->epoch);
-    buf_char(b, '}');
-    w->session->hub->stats.resets++;
-}
-
-static void wish_take(struct wish *w)
-{
-    table_follow(w->session->hub, w->table);
-    const char *obstacle = w->resume ? resume_obstacle(w) : NULL;
-    if (!obstacle) {
-        wish_grant(w);
-        return;
-    }
-    refuse_resume(w, obstacle);
-    filter_free(w->key.filter);
-}
-
-static void take_subscribe(struct session *s, struct json_object *message)
-{
-    struct wish w = {.session = s, .id = id_of(message), .key = {.ops = (1u << strlen(OP_LETTERS)) - 1}};
-    if (w.id < 0) {
-        bad(&w, "id", "a whole number from 0 up");
-        return;
-    }
-    json_object_object_foreach(message, name, value) if (!wish_member(&w, name, value)) return;
-    if (find_table(&w) && find_columns(&w) && id_is_free(&w) && find_filter(&w))
-        wish_take(&w);
-    view_clear(&w.view);
-}
-
-/* ---- the others ---- */
-
-/* One that is not there any more was reset, or failed, on the way: nothing to say. */
 static void take_unsubscribe(struct session *s, struct json_object *message)
 {
-    int64_t id = id_of(message);
-    struct sub *sub;
-    LIST_FOREACH(sub, &s->subs, in_session)
-    if (sub->id == id) {
+    struct sub *sub = sub_named(s, message);
+    if (sub)
         sub_free(sub);
-        return;
-    }
-    if (id < 0)
-        session_error(s, -1, "bad_request", false, "id must be a whole number from 0 up");
+}
+
+static void take_more(struct session *s, struct json_object *message)
+{
+    struct sub *sub = sub_named(s, message);
+    if (sub && sub->paced)
+        rows_more(sub);
+    else if (sub)
+        session_error(s, sub->id, "bad_request", false, "this subscription is not paced");
 }
 
 static void take_ping(struct session *s, struct json_object *message)
@@ -470,18 +77,15 @@ static void take_auth(struct session *s, struct json_object *message)
         session_error(s, -1, "bad_request", false, "token must be a string");
 }
 
-static void take_more(struct session *s, struct json_object *message)
-{
-    session_error(s, id_of(message), "unsupported", false, "paced is not supported by this server");
-}
-
 static const struct {
     const char *type;
     void (*take)(struct session *s, struct json_object *message);
     bool early; /* also of a client that has not shown its token */
 } messages[] = {
-    {"subscribe", take_subscribe}, {"unsubscribe", take_unsubscribe},
-    {"ping", take_ping, true},     {"auth", take_auth, true},
+    {"subscribe", subscribe_message},
+    {"unsubscribe", take_unsubscribe},
+    {"ping", take_ping, true},
+    {"auth", take_auth, true},
     {"more", take_more},
 };
 
@@ -493,10 +97,10 @@ static void message_take(struct session *s, struct json_object *message)
             if (s->admitted || messages[i].early)
                 messages[i].take(s, message);
             else
-                session_error(s, id_of(message), "unauthorized", true, "auth comes first");
+                session_error(s, client_id(message), "unauthorized", true, "auth comes first");
             return;
         }
-    session_error(s, id_of(message), "bad_request", false, "there is no message type %.100s",
+    session_error(s, client_id(message), "bad_request", false, "there is no message type %.100s",
                   type ? type : "");
 }
 

@@ -20,6 +20,15 @@ static const char *cells_fill(struct slice *cells, bool *omitted, const char *at
     return at;
 }
 
+/* Columns that were added later. */
+static void cells_beyond(struct slice *cells, bool *omitted, const struct entry *e)
+{
+    for (size_t i = e->n_columns; i < e->table->shape.n_columns; i++) {
+        cells[i] = (struct slice){NULL, 0};
+        omitted[i] = false;
+    }
+}
+
 static void cells_of(struct cells *c, const struct entry *e)
 {
     size_t n_row = e->has_row ? e->n_columns : 0, n_old = e->has_old ? e->n_columns : 0;
@@ -27,7 +36,12 @@ static void cells_of(struct cells *c, const struct entry *e)
     memset(c->old_omitted, 0, e->n_columns);
     const char *at = (const char *)(e->lengths + n_row + n_old);
     at = cells_fill(c->row, c->omitted, at, e->lengths, n_row);
-    cells_fill(c->old, c->old_omitted, at, e->lengths + n_row, n_old);
+    at = cells_fill(c->old, c->old_omitted, at, e->lengths + n_row, n_old);
+    cells_beyond(c->row, c->omitted, e);
+    cells_beyond(c->old, c->old_omitted, e);
+    c->envelope_omitted = e->envelope == LENGTH_OMITTED;
+    c->envelope =
+        e->envelope && e->envelope < LENGTH_OMITTED ? (struct slice){at, e->envelope} : (struct slice){0};
 }
 
 static void cell_append(struct buf *b, const char *name, struct slice value)
@@ -103,13 +117,13 @@ static bool left_out(const struct channel *ch, const struct cells *c, size_t at)
 
 /* A list of columns, when it is not empty: those whose value is unchanged and not known, or those left out.
  */
-static void names_append(struct buf *b, const char *member, const struct channel *ch, const struct cells *c,
-                         bool omitted)
+static void names_append(struct buf *b, const char *member, const struct channel *ch, const struct entry *e,
+                         const struct cells *c, bool omitted)
 {
     bool any = false;
     for (size_t i = 0; i < ch->key.n_columns; i++) {
         size_t at = ch->key.columns[i];
-        if (omitted ? !left_out(ch, c, at) : c->row[at].ptr || c->omitted[at])
+        if (at >= e->n_columns || (omitted ? !left_out(ch, c, at) : c->row[at].ptr || c->omitted[at]))
             continue;
         if (!any)
             buf_printf(b, ",\"%s\":[", member);
@@ -133,6 +147,30 @@ static void op_append(struct buf *b, char op)
     buf_char(b, '"');
 }
 
+static void envelope_append(struct buf *b, const struct cells *c)
+{
+    BUF_LIT(b, ",\"envelope\":");
+    if (c->envelope.ptr && !c->envelope_omitted)
+        buf_slice(b, c->envelope);
+    else
+        BUF_LIT(b, "null");
+    if (c->envelope_omitted)
+        BUF_LIT(b, ",\"omitted\":[\"envelope\"]");
+}
+
+static void row_append(struct buf *b, const struct channel *ch, const struct entry *e, const struct cells *c)
+{
+    BUF_LIT(b, ",\"row\":");
+    if (c->with_row)
+        object_append(b, &ch->table->shape, ch->key.columns, ch->key.n_columns, c->row, c->omitted);
+    else
+        BUF_LIT(b, "null");
+    change_old(b, ch, e, c);
+    if (c->with_row)
+        names_append(b, "unchanged", ch, e, c, false);
+    names_append(b, "omitted", ch, e, c, true);
+}
+
 static void message_append(struct buf *b, const struct channel *ch, const struct entry *e, char op,
                            const struct cells *c)
 {
@@ -140,16 +178,13 @@ static void message_append(struct buf *b, const struct channel *ch, const struct
     pos_append(b, e->pos);
     op_append(b, op);
     change_key(b, ch, e, op, c);
-    BUF_LIT(b, ",\"row\":");
-    if (c->with_row)
-        object_append(b, &ch->table->shape, ch->key.columns, ch->key.n_columns, c->row, c->omitted);
+    if (ch->key.envelope)
+        envelope_append(b, c);
     else
-        BUF_LIT(b, "null");
-    change_old(b, ch, e, c);
+        row_append(b, ch, e, c);
     buf_printf(b, ",\"ts_ms\":%lld", (long long)e->ts_ms);
-    if (c->with_row)
-        names_append(b, "unchanged", ch, c, false);
-    names_append(b, "omitted", ch, c, true);
+    if (ch->key.transactions)
+        buf_printf(b, ",\"tx\":%u", (unsigned)e->xid);
     buf_char(b, '}');
 }
 
@@ -158,6 +193,11 @@ static bool omit_largest(const struct channel *ch, struct cells *c, size_t *free
 {
     bool *largest = NULL, whole = old_whole(ch, c);
     *freed = 0;
+    if (ch->key.envelope) {
+        *freed = c->envelope_omitted ? 0 : c->envelope.len;
+        c->envelope_omitted |= *freed > 0;
+        return *freed > 0;
+    }
     for (size_t i = 0; i < ch->key.n_columns; i++) {
         size_t at = ch->key.columns[i];
         if (c->with_row && !c->omitted[at] && c->row[at].len > *freed) {

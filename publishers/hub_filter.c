@@ -17,89 +17,11 @@
 
 #include "xmalloc.h"
 
-/* The channels of one table that want a column to equal something. */
-struct column_index {
-    LIST_ENTRY(column_index) in_table;
-    uint16_t column;
-    struct filter_type type;
-    struct map *values; /* to the first struct posting */
-    struct channel_list all;
-};
-
 /* A change as filters look at it: its values before and after, as far as they are known. */
 struct sight {
     const struct entry *entry;
     const struct slice *row, *old;
 };
-
-/* ---- the index ---- */
-
-static struct column_index *index_get(struct hub_table *t, const struct filter_equal *equal)
-{
-    struct column_index *x;
-    LIST_FOREACH(x, &t->indexes, in_table)
-    if (x->column == equal->column)
-        return x;
-    x = xcalloc(1, sizeof(*x));
-    x->column = equal->column;
-    x->type = equal->type;
-    x->values = map_new();
-    LIST_INSERT_HEAD(&t->indexes, x, in_table);
-    return x;
-}
-
-static void posting_add(struct column_index *x, struct posting *p, struct slice key)
-{
-    p->next = map_set(x->values, key, p);
-    if (p->next)
-        p->next->before = p;
-}
-
-static void posting_remove(struct column_index *x, struct posting *p, struct slice key)
-{
-    if (p->next)
-        p->next->before = p->before;
-    if (p->before)
-        p->before->next = p->next;
-    else if (p->next)
-        map_set(x->values, key, p->next);
-    else
-        map_remove(x->values, key);
-}
-
-void channel_index(struct channel *c)
-{
-    struct filter_equal equal;
-    c->table->n_filtered++;
-    if (!filter_equal(c->key.filter, &equal)) {
-        LIST_INSERT_HEAD(&c->table->unindexed, c, in_index);
-        return;
-    }
-    c->index = index_get(c->table, &equal);
-    c->equal = equal.all;
-    c->postings = equal.n == 1 ? &c->posting : xcalloc(equal.n, sizeof(*c->postings));
-    LIST_INSERT_HEAD(&c->index->all, c, in_index);
-    for (size_t i = 0; i < equal.n; i++) {
-        c->postings[i].channel = c;
-        posting_add(c->index, &c->postings[i], filter_equal_key(c->key.filter, i));
-    }
-}
-
-static void postings_remove(struct channel *c)
-{
-    struct column_index *x = c->index;
-    struct filter_equal equal = {0};
-    filter_equal(c->key.filter, &equal);
-    for (size_t i = 0; i < equal.n; i++)
-        posting_remove(x, &c->postings[i], filter_equal_key(c->key.filter, i));
-    if (c->postings != &c->posting)
-        free(c->postings);
-    if (!LIST_EMPTY(&x->all))
-        return;
-    LIST_REMOVE(x, in_table);
-    map_free(x->values);
-    free(x);
-}
 
 /* ---- judging ---- */
 
@@ -121,14 +43,6 @@ static const char *cells_take(struct slice *cells, const char *at, const uint32_
     return at;
 }
 
-static bool all_identify(const struct shape *s)
-{
-    size_t i = 0;
-    while (i < s->n_columns && s->identity[i])
-        i++;
-    return i == s->n_columns;
-}
-
 /* An update without an old image has left the identity as it was; unless that is the whole row, which a
  * partition with another identity than its table may have changed. */
 static struct sight sight_of(struct hub *h, const struct entry *e)
@@ -139,9 +53,11 @@ static struct sight sight_of(struct hub *h, const struct entry *e)
     const char *at = (const char *)(e->lengths + n_row + n_old);
     at = cells_take(row, at, e->lengths, n_row);
     cells_take(old, at, e->lengths + n_row, n_old);
-    bool same = e->op == 'u' && e->has_row && !e->has_old && !all_identify(shape);
+    bool same = e->op == 'u' && e->has_row && !e->has_old && !shape_whole(shape);
     for (size_t i = 0; !e->has_old && i < n; i++)
         old[i] = same && shape->identity[i] ? row[i] : (struct slice){NULL, 0};
+    for (size_t i = n; i < shape->n_columns; i++) /* added later */
+        row[i] = old[i] = (struct slice){NULL, 0};
     return (struct sight){e, row, old};
 }
 
@@ -270,7 +186,7 @@ static bool consider_value(struct hub *h, struct column_index *x, struct slice c
         return true;
     if (!value_read(x->type.value, cell, &h->scratch, &value))
         return false;
-    struct posting *p = map_get(x->values, value_key(x->type.value, &value));
+    struct posting *p = index_find(x, value_key(x->type.value, &value));
     for (; p; p = p->next)
         consider(h, p->channel, s, same && p->channel->equal);
     return true;
@@ -345,12 +261,20 @@ void sub_advance(struct sub *sub)
         sub_start(sub, NULL);
 }
 
+void channel_index(struct channel *c)
+{
+    c->table->n_filtered++;
+    if (!index_add(c))
+        LIST_INSERT_HEAD(&c->table->unindexed, c, in_index);
+}
+
 void channel_unindex(struct hub *h, struct channel *c)
 {
     c->table->n_filtered--;
     for (struct hit *hit; (hit = TAILQ_FIRST(&c->hits));)
         hit_free(h, hit);
-    LIST_REMOVE(c, in_index);
     if (c->index)
-        postings_remove(c);
+        index_remove(c);
+    else
+        LIST_REMOVE(c, in_index);
 }

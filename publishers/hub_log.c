@@ -4,7 +4,7 @@
  * (sub_lost), because a table may have thousands of them. */
 #include "hub_impl.h"
 
-#include "clock.h"
+#include "hub_spool.h"
 
 #include <stdlib.h>
 
@@ -14,16 +14,21 @@ static void wake_idle(struct hub_table *t, struct entry *e)
         sub_start(sub, e);
 }
 
-void log_add(struct hub *h, struct entry *e)
+static void log_append(struct hub *h, struct entry *e)
 {
-    struct hub_table *t = e->table;
-    e->seq = h->next_seq++;
     e->note.next = NULL;
     if (h->last)
         h->last->note.next = &e->note;
     else
         h->first = e;
     h->last = e;
+}
+
+void log_add(struct hub *h, struct entry *e)
+{
+    struct hub_table *t = e->table;
+    e->seq = h->next_seq++;
+    log_append(h, e);
     if (t->last)
         t->last->next_same = e;
     else
@@ -43,7 +48,9 @@ static void entry_free(struct hub *h, struct entry *e)
     h->bytes -= e->size;
     h->stats.window_changes--;
     encoded_free(h, e);
+    blocks_free(h, e);
     hits_free(h, e);
+    spool_release(h, e);
     free(e);
 }
 
@@ -86,10 +93,14 @@ void table_passed(struct hub *h, struct hub_table *t)
 void table_follow(struct hub *h, struct hub_table *t)
 {
     pthread_mutex_lock(&h->mutex);
-    if (t->unfollowed)
+    bool missed = t->unfollowed;
+    if (missed)
         passed_take(t);
     t->unfollowed = false;
     pthread_mutex_unlock(&h->mutex);
+    t->left_ms = hub_clock(h);
+    if (missed || !t->spool_read)
+        spool_table(h, t);
 }
 
 void table_forget(struct hub *h, struct hub_table *t)
@@ -108,11 +119,15 @@ static void table_unfollow(struct hub *h, struct hub_table *t)
     pthread_mutex_lock(&h->mutex);
     t->unfollowed = true;
     pthread_mutex_unlock(&h->mutex);
+    spool_table(h, t);
 }
 
-static bool table_is_read(const struct hub_table *t)
+/* Who has been told of a change may come back for the next one as long as the window goes back. */
+bool table_is_read(const struct hub *h, const struct hub_table *t)
 {
-    return !LIST_EMPTY(&t->channels) || (t->left_ms && clock_mono_ms() - t->left_ms < LEFT_MS);
+    int64_t most = h->options.retention_ms;
+    return h->options.keep_unread || !LIST_EMPTY(&t->channels) ||
+           (t->left_ms && (!most || hub_clock(h) - t->left_ms < most));
 }
 
 static void evict_first(struct hub *h)
@@ -120,6 +135,8 @@ static void evict_first(struct hub *h)
     struct entry *e = h->first;
     struct hub_table *t = e->table;
     h->first = (struct entry *)e->note.next;
+    if (!h->first)
+        h->last = NULL;
     t->first = e->next_same;
     if (!t->first)
         t->last = NULL;
@@ -128,13 +145,20 @@ static void evict_first(struct hub *h)
     entry_free(h, e);
 }
 
+static bool first_is_old(const struct hub *h)
+{
+    return h->options.retention_ms && h->first && h->now_ms - h->first->at_ms >= h->options.retention_ms;
+}
+
 /* What nobody reads is kept in a small part of the window, for those who come back after a restart; once that
  * is full such a table is not followed until somebody asks for it. */
 void log_evict(struct hub *h)
 {
     size_t most = h->options.window_bytes;
+    while (first_is_old(h))
+        evict_first(h);
     while (h->first != h->last && h->bytes > most / UNREAD_PART) {
-        bool read = table_is_read(h->first->table);
+        bool read = table_is_read(h, h->first->table);
         if (read && h->bytes <= most)
             return;
         if (!read)
@@ -175,6 +199,34 @@ void log_drop_table(struct hub *h, const struct hub_table *t)
 void log_drop_source(struct hub *h, const struct source *s)
 {
     log_drop(h, NULL, s);
+}
+
+/* What several sources bring stands in the order in which it came. */
+static void log_merge(struct hub *h, struct entry *first)
+{
+    struct entry *old = h->first;
+    h->first = h->last = NULL;
+    while (old || first) {
+        struct entry **next = !first || (old && old->at_ms <= first->at_ms) ? &old : &first, *e = *next;
+        *next = (struct entry *)e->note.next;
+        log_append(h, e);
+    }
+}
+
+void log_adopt(struct hub *h, struct entry *first)
+{
+    for (struct entry *e = first; e; e = (struct entry *)e->note.next) {
+        struct hub_table *t = e->table;
+        e->seq = h->next_seq++;
+        if (t->last)
+            t->last->next_same = e;
+        else
+            t->first = e;
+        t->last = e;
+        h->bytes += e->size;
+        h->stats.window_changes++;
+    }
+    log_merge(h, first);
 }
 
 void log_free(struct hub *h)

@@ -1,35 +1,23 @@
-/* hub_rows.c - snapshots: the reader thread's queue of requests, and how their rows reach the client.
+/* hub_rows.c - snapshots: the requests for rows, and how these reach the client. Their readers: hub_reader.c.
  *
  * A request is shared. The subscription cancels it when it goes, the reader releases it with hub_rows_end or
  * hub_rows_fail; whoever is second frees it. Order: rows_begin (ASKING: does the stream allow this
  * snapshot?), READING, ENDED; the subscription is then complete once its batches are written and the stream
- * has passed the snapshot. */
+ * has passed the snapshot. A paced one whose client lets its turn pass is reset, since it keeps a transaction
+ * of the database open. */
 #include "hub_impl.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "xmalloc.h"
 
 enum {
-    AHEAD_MAX = 4 * 1024 * 1024, /* bytes of rows that wait for the client */
-    VERDICT_MS = 250,
     TRIES_MAX = 3,
+    CREDIT_MAX = 100,
+    TURN_MS = 30000,        /* so long a paced client may take for a batch */
+    TURN_WAITED_MS = 5000,  /* when others wait for its place */
+    PACED_MS = 3600 * 1000, /* and so long for all of them */
 };
-
-static struct timespec deadline(int ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
-/* ---- both sides, mutex held ---- */
 
 static void batches_free(struct request *r)
 {
@@ -40,199 +28,37 @@ static void batches_free(struct request *r)
     r->bytes = 0;
 }
 
-static void request_free(struct hub *h, struct request *r)
+void request_free(struct hub *h, struct request *r)
 {
-    TAILQ_REMOVE(&h->requests, r, link);
+    if (r->state == REQUEST_QUEUED)
+        TAILQ_REMOVE(&h->requests, r, link);
+    else
+        TAILQ_REMOVE(&h->reading, r, link);
     batches_free(r);
     for (size_t i = 0; i < r->n_columns; i++)
         free(r->columns[i]);
     free(r->columns);
     free(r->where);
+    free(r->filter);
     free(r->table);
     free(r->visibility);
     free(r->error);
     free(r);
 }
 
-static struct request *request_find(struct hub *h, uint64_t id)
+/* Its visibility is not replaced any more. */
+static bool is_settled(const struct request *r)
 {
-    struct request *r;
-    TAILQ_FOREACH(r, &h->requests, link)
-    if (r->id == id && r->state != REQUEST_QUEUED && !r->released)
-        return r;
-    return NULL;
+    return r->state == REQUEST_ENDED || (r->state == REQUEST_READING && r->verdict == HUB_GO);
 }
 
-/* ---- the reader thread ---- */
-
-static struct request *request_next(struct hub *h, int source)
+/* The client may be given a batch that is there. */
+static bool is_due(const struct request *r)
 {
-    struct request *r;
-    TAILQ_FOREACH(r, &h->requests, link)
-    if (r->state == REQUEST_QUEUED && (source < 0 || r->source->number == source))
-        return r;
-    return NULL;
+    return !r->paced || r->credit > 0;
 }
 
-bool hub_request_take(struct hub *h, int source, int timeout_ms, struct hub_request *out)
-{
-    struct timespec until = deadline(timeout_ms);
-    struct request *r;
-    pthread_mutex_lock(&h->mutex);
-    while (!h->stopping && !(r = request_next(h, source)))
-        if (pthread_cond_timedwait(&h->readers, &h->mutex, &until) == ETIMEDOUT)
-            break;
-    r = h->stopping ? NULL : request_next(h, source);
-    if (r) {
-        r->state = REQUEST_TAKEN;
-        *out = (struct hub_request){
-            r->id, r->source->number, r->table, (const char *const *)r->columns, r->n_columns, r->where};
-    }
-    pthread_mutex_unlock(&h->mutex);
-    return r;
-}
-
-static bool wait_verdict(struct hub *h, struct request *r)
-{
-    struct timespec until = deadline(VERDICT_MS);
-    hub_wake_locked(h);
-    while (r->state == REQUEST_ASKING && !r->cancelled && !h->stopping)
-        if (pthread_cond_timedwait(&h->readers, &h->mutex, &until) == ETIMEDOUT)
-            break;
-    return !r->cancelled && !h->stopping;
-}
-
-enum hub_verdict hub_rows_begin(struct hub *h, uint64_t request, const struct hub_visibility *v)
-{
-    enum hub_verdict verdict = HUB_CANCELLED;
-    pthread_mutex_lock(&h->mutex);
-    struct request *r = request_find(h, request);
-    if (r && !r->cancelled && r->state == REQUEST_TAKEN) {
-        free(r->visibility);
-        r->visibility = visibility_copy(v);
-        r->verdict = HUB_GO; /* for the case that the stream does not get there in time */
-        r->state = REQUEST_ASKING;
-        if (wait_verdict(h, r))
-            verdict = r->verdict;
-        r->state = verdict == HUB_GO ? REQUEST_READING : REQUEST_TAKEN;
-    }
-    pthread_mutex_unlock(&h->mutex);
-    return verdict;
-}
-
-static struct batch *batch_new(struct slice json, size_t n_rows, char *omitted)
-{
-    struct batch *b = xmalloc(sizeof(*b) + json.len);
-    b->n_rows = n_rows;
-    b->len = json.len;
-    b->omitted = omitted;
-    memcpy(b->text, json.ptr, json.len);
-    return b;
-}
-
-/* Waits for room; takes the batch in any case. */
-static bool batch_put(struct hub *h, uint64_t request, struct batch *b)
-{
-    pthread_mutex_lock(&h->mutex);
-    struct request *r = request_find(h, request);
-    while (r && !r->cancelled && !h->stopping && r->bytes >= AHEAD_MAX)
-        pthread_cond_wait(&h->readers, &h->mutex);
-    bool wanted = r && !r->cancelled && !h->stopping;
-    if (wanted) {
-        STAILQ_INSERT_TAIL(&r->batches, b, link);
-        r->bytes += b->len;
-        hub_wake_locked(h);
-    }
-    pthread_mutex_unlock(&h->mutex);
-    if (!wanted) {
-        free(b->omitted);
-        free(b);
-    }
-    return wanted;
-}
-
-/* A batch larger than a message may be: row by row, each made to fit. */
-static bool rows_split(struct hub *h, uint64_t request, struct slice json, size_t most)
-{
-    struct slice rows = slice_cut(json, 1, json.len - 2), row;
-    struct buf text = BUF_EMPTY, names = BUF_EMPTY;
-    bool wanted = true;
-    while (wanted && json_item(&rows, &row)) {
-        buf_reset(&text);
-        buf_char(&text, '[');
-        row_shrink(&text, row, most, &names);
-        buf_char(&text, ']');
-        wanted = batch_put(h, request, batch_new(buf_view(&text), 1, names.len ? buf_take(&names) : NULL));
-    }
-    buf_free(&text);
-    buf_free(&names);
-    return wanted;
-}
-
-bool hub_rows(struct hub *h, uint64_t request, struct slice json_array, size_t n_rows)
-{
-    size_t most = h->options.message_bytes - h->options.message_bytes / 8; /* the rest of the message */
-    if (json_array.len > most)
-        return rows_split(h, request, json_array, most);
-    return batch_put(h, request, batch_new(json_array, n_rows, NULL));
-}
-
-bool hub_rows_wanted(struct hub *h, uint64_t request)
-{
-    pthread_mutex_lock(&h->mutex);
-    const struct request *r = request_find(h, request);
-    bool wanted = r && !r->cancelled && !h->stopping;
-    pthread_mutex_unlock(&h->mutex);
-    return wanted;
-}
-
-static void request_release(struct hub *h, uint64_t request, enum request_state state, const char *error,
-                            bool retry)
-{
-    pthread_mutex_lock(&h->mutex);
-    struct request *r = request_find(h, request);
-    if (r && r->cancelled) {
-        request_free(h, r);
-    } else if (r) {
-        if (h->stopping && state == REQUEST_ENDED) { /* hub_rows refused what was to come */
-            state = REQUEST_FAILED;
-            error = "the server is shutting down";
-            retry = true;
-        }
-        r->state = r->visibility ? state : REQUEST_FAILED;
-        r->released = true;
-        r->error = error ? xstrdup(error) : NULL;
-        r->retry = retry;
-        hub_wake_locked(h);
-    }
-    pthread_mutex_unlock(&h->mutex);
-}
-
-void hub_rows_end(struct hub *h, uint64_t request)
-{
-    request_release(h, request, REQUEST_ENDED, NULL, false);
-}
-
-void hub_rows_fail(struct hub *h, uint64_t request, const char *text, bool retry)
-{
-    request_release(h, request, REQUEST_FAILED, text, retry);
-}
-
-bool hub_waits(struct hub *h, int source)
-{
-    struct request *r;
-    pthread_mutex_lock(&h->mutex);
-    TAILQ_FOREACH(r, &h->requests, link)
-    if (r->source->number == source && r->visibility && !r->cancelled &&
-        r->source->position_in < r->visibility->wait_lsn)
-        break;
-    pthread_mutex_unlock(&h->mutex);
-    return r;
-}
-
-/* ---- the web thread ---- */
-
-void request_new(struct sub *sub)
+void request_new(struct sub *sub, char *filter)
 {
     struct hub *h = sub->session->hub;
     const struct channel *c = sub->channel;
@@ -248,7 +74,12 @@ void request_new(struct sub *sub)
         filter_sql(c->key.filter, &where);
         r->where = buf_take(&where);
     }
+    r->filter = filter;
     STAILQ_INIT(&r->batches);
+    r->paced = sub->paced;
+    r->credit = 1;
+    r->session = sub->session;
+    r->place_first = sub->session->place_first;
     sub->request = r;
     LIST_INSERT_HEAD(&h->snapshots, sub, in_snapshots);
     pthread_mutex_lock(&h->mutex);
@@ -276,8 +107,22 @@ void request_drop(struct sub *sub)
 
 void requests_free(struct hub *h)
 {
-    for (struct request *r; (r = TAILQ_FIRST(&h->requests));)
+    for (struct request *r; (r = TAILQ_FIRST(&h->requests)) || (r = TAILQ_FIRST(&h->reading));)
         request_free(h, r);
+}
+
+void rows_more(struct sub *sub)
+{
+    struct hub *h = sub->session->hub;
+    struct request *r = sub->request;
+    if (!r)
+        return;
+    sub->turn_ms = 0;
+    pthread_mutex_lock(&h->mutex);
+    r->credit += r->credit < CREDIT_MAX;
+    pthread_cond_broadcast(&h->readers);
+    pthread_mutex_unlock(&h->mutex);
+    snapshot_turn(sub);
 }
 
 static bool stream_passed(const struct sub *sub, const struct visibility *v)
@@ -312,6 +157,34 @@ static void snapshot_ready(struct sub *sub, struct visibility *v)
     sub_start(sub, t->first);
 }
 
+/* With all changes of before the snapshot in the window, its position is certain. What was seen must not
+ * stand behind what was not: whoever goes on from that position would get it twice. */
+static void snapshot_place(struct sub *sub, const struct visibility *v)
+{
+    struct session *s = sub->session;
+    const struct hub_table *t = sub->channel->table;
+    if (visibility_lost(v, t)) {
+        sub_reset(sub, "retention");
+        return;
+    }
+    if (!visibility_in_order(v, t)) {
+        session_error(s, sub->id, "snapshot_failed", true, "the rows have no position now");
+        sub_free(sub);
+        return;
+    }
+    sub->placed = true;
+    session_line(s);
+    buf_printf(&s->control, "{\"type\":\"placed\",\"id\":%lld,\"pos\":", (long long)sub->id);
+    pos_append(&s->control, visibility_pos(v, t));
+    buf_char(&s->control, '}');
+}
+
+static bool is_held(const struct sub *sub)
+{
+    return sub->session->place_first && !sub->placed;
+}
+
+/* Whose rows have their position already loses nothing with changes that are gone. */
 static void snapshot_end(struct hub *h, struct sub *sub, struct request *r)
 {
     pthread_mutex_lock(&h->mutex);
@@ -319,7 +192,7 @@ static void snapshot_end(struct hub *h, struct sub *sub, struct request *r)
     r->visibility = NULL;
     pthread_mutex_unlock(&h->mutex);
     request_drop(sub);
-    if (visibility_lost(v, sub->channel->table)) {
+    if (!sub->placed && visibility_lost(v, sub->channel->table)) {
         free(v);
         sub_reset(sub, "retention");
     } else {
@@ -342,15 +215,21 @@ void snapshot_turn(struct sub *sub)
     pthread_mutex_lock(&h->mutex);
     enum request_state state = r->state;
     const struct visibility *v = r->visibility;
-    bool empty = STAILQ_EMPTY(&r->batches);
+    bool empty = STAILQ_EMPTY(&r->batches), due = is_due(r), settled = is_settled(r);
+    bool is_at = r->is_at;
     pthread_mutex_unlock(&h->mutex);
-    if (state == REQUEST_ASKING && stream_passed(sub, v))
+    if (is_at && state != REQUEST_FAILED)
+        placed_turn(sub, state, empty, due);
+    else if (state == REQUEST_ASKING && stream_passed(sub, v))
         snapshot_judge(h, sub, r);
     else if (state == REQUEST_FAILED)
         snapshot_failed(sub, r);
-    else if (!empty)
+    else if (is_held(sub)) {
+        if (settled && (!empty || state == REQUEST_ENDED) && stream_passed(sub, v))
+            snapshot_place(sub, v);
+    } else if (!empty && due)
         session_want(sub->session);
-    else if (state == REQUEST_ENDED && stream_passed(sub, v))
+    else if (empty && state == REQUEST_ENDED && stream_passed(sub, v))
         snapshot_end(h, sub, r);
 }
 
@@ -359,6 +238,48 @@ void requests_turn(struct hub *h)
     for (struct sub *sub = LIST_FIRST(&h->snapshots), *next; sub; sub = next) {
         next = LIST_NEXT(sub, in_snapshots);
         snapshot_turn(sub);
+    }
+}
+
+/* Of a paced snapshot: nothing can be done for it before the client says `more`. */
+static bool is_clients_turn(const struct request *r)
+{
+    return r->paced && r->credit == 0 &&
+           (r->state == REQUEST_READING || (r->state == REQUEST_ENDED && !STAILQ_EMPTY(&r->batches)));
+}
+
+static bool place_is_wanted(struct hub *h, const struct source *s)
+{
+    const struct request *r;
+    TAILQ_FOREACH(r, &h->requests, link)
+    if (r->source == s && (s->one_by_one || !has_place(r)) && is_in_turn(h, r))
+        return true;
+    return false;
+}
+
+static const char *snapshot_trouble(struct hub *h, struct sub *sub, int64_t now_ms)
+{
+    const struct request *r = sub->request;
+    pthread_mutex_lock(&h->mutex);
+    bool reading = r->state == REQUEST_READING && is_settled(r), turn = is_clients_turn(r);
+    bool wanted = turn && place_is_wanted(h, r->source);
+    const struct visibility *v = r->visibility;
+    pthread_mutex_unlock(&h->mutex);
+    if (reading && !sub->placed && visibility_lost(v, sub->channel->table))
+        return "retention";
+    sub->began_ms = sub->began_ms || !reading ? sub->began_ms : now_ms;
+    sub->turn_ms = !turn ? 0 : sub->turn_ms ? sub->turn_ms : now_ms;
+    bool late = turn && now_ms - sub->turn_ms >= (wanted ? TURN_WAITED_MS : TURN_MS);
+    return late || (reading && sub->paced && now_ms - sub->began_ms >= PACED_MS) ? "slow" : NULL;
+}
+
+void requests_tick(struct hub *h, int64_t now_ms)
+{
+    for (struct sub *sub = LIST_FIRST(&h->snapshots), *next; sub; sub = next) {
+        next = LIST_NEXT(sub, in_snapshots);
+        const char *reason = snapshot_trouble(h, sub, now_ms);
+        if (reason)
+            sub_reset(sub, reason);
     }
 }
 
@@ -375,11 +296,14 @@ bool rows_append(struct sub *sub, struct buf *out)
 {
     struct hub *h = sub->session->hub;
     struct request *r = sub->request;
+    if (is_held(sub))
+        return false;
     pthread_mutex_lock(&h->mutex);
-    struct batch *b = STAILQ_FIRST(&r->batches);
+    struct batch *b = is_due(r) ? STAILQ_FIRST(&r->batches) : NULL;
     if (b) {
         STAILQ_REMOVE_HEAD(&r->batches, link);
         r->bytes -= b->len;
+        r->credit -= r->paced;
         pthread_cond_broadcast(&h->readers);
     }
     pthread_mutex_unlock(&h->mutex);

@@ -2,7 +2,7 @@
  *
  * The text is the reader's own, so it is well-formed, and must come out as it went in: a parser would change
  * numbers. */
-#include "hub_impl.h"
+#include "hub_split.h"
 
 /* Behind the string that begins at i. */
 static size_t string_end(struct slice s, size_t i)
@@ -34,6 +34,11 @@ bool json_item(struct slice *items, struct slice *item)
     *item = slice_cut(*items, 0, end);
     *items = slice_cut(*items, end + 1, items->len);
     return true;
+}
+
+struct slice json_items(struct slice text)
+{
+    return slice_cut(text, 0, item_end(text, ']'));
 }
 
 /* The size of the largest member that is smaller than `below`. */

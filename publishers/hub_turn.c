@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "hub_spool.h"
 #include "log.h"
 
 void pos_append(struct buf *b, struct pos pos)
@@ -47,6 +48,7 @@ static void source_restart(struct hub *h, struct source *s, struct epoch_note *n
     s->position = n->start;
     s->last = (struct pos){0};
     s->floor = (struct pos){n->start ? n->start : UINT64_MAX, 0};
+    s->since = (struct pos){0};
     tables_reset(h, s, reason);
     log_drop_source(h, s);
     for (struct hub_table *t = h->table_list; t; t = t->next)
@@ -60,10 +62,13 @@ static void take_epoch(struct hub *h, struct epoch_note *n)
     bool same = s->epoch && strcmp(s->epoch, n->epoch) == 0;
     if (same && s->position < n->reached)
         s->position = n->reached;
-    if (!same)
-        source_restart(h, s, n, "epoch");
-    else if (n->start > source_pos(s).lsn)
-        source_restart(h, s, n, "retention");
+    bool back = !same && n->spooled && n->spooled->useful;
+    if (same && n->start <= source_pos(s).lsn)
+        return;
+    source_restart(h, s, n, same ? "retention" : "epoch");
+    if (back)
+        spool_adopt(h, s, n->spooled);
+    spool_begin(h, s, back, s->position);
 }
 
 static void take_end(struct hub *h, struct epoch_note *n)
@@ -73,25 +78,10 @@ static void take_end(struct hub *h, struct epoch_note *n)
     if (s->source == n->source)
         session_end(s, CLOSE_GONE, "the connector was removed");
     source_restart(h, n->source, n, "epoch");
+    spool_drop(h, n->source);
     for (struct hub_table *t = h->table_list; t; t = t->next)
         if (t->source == n->source)
             t->known = false;
-}
-
-static bool column_same(const struct hub_column *a, const struct hub_column *b)
-{
-    return strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0 &&
-           strcmp(a->base ? a->base : a->type, b->base ? b->base : b->type) == 0;
-}
-
-static bool shape_same(const struct shape *a, const struct shape *b)
-{
-    if (a->n_columns != b->n_columns || a->n_key != b->n_key)
-        return false;
-    for (size_t i = 0; i < a->n_columns; i++)
-        if (!column_same(&a->columns[i], &b->columns[i]) || a->identity[i] != b->identity[i])
-            return false;
-    return a->n_key == 0 || memcmp(a->key, b->key, a->n_key * sizeof(*a->key)) == 0;
 }
 
 static void take_table(struct hub *h, struct table_note *n)
@@ -101,20 +91,28 @@ static void take_table(struct hub *h, struct table_note *n)
         t->known = true;
         return;
     }
-    if (t->shape.columns) {
+    bool widens = t->shape.columns && shape_extends(&n->shape, &t->shape);
+    if (t->shape.columns && !widens) {
         table_reset(t, "schema");
         log_drop_table(h, t);
         t->floor = source_pos(t->source);
         t->reshaped = true;
-    } else {
+    } else if (!widens) {
         t->next = h->table_list;
         h->table_list = t;
+        t->floor = t->source->since;
         table_passed(h, t);
     }
     struct shape old = t->shape;
     t->shape = n->shape;
     n->shape = old;
     t->known = true;
+    if (widens)
+        table_widened(t);
+    if (h->spooler) {
+        spool_digest(&t->shape, t->digest);
+        spool_table(h, t);
+    }
 }
 
 /* A stream that started again repeats what was not confirmed: that is here already. */
@@ -133,6 +131,10 @@ static void take_change(struct hub *h, struct entry *e)
     if (s->position < e->pos.lsn)
         s->position = e->pos.lsn;
     h->stats.published++;
+    e->at_ms = h->now_ms;
+    if (e->expected)
+        e->table->left_ms = h->now_ms;
+    spool_change(h, e);
     log_add(h, e);
 }
 
@@ -174,6 +176,8 @@ static void source_advance(struct hub *h, struct source *s)
     for (struct hub_table *t = h->table_list; t && s->dropped.lsn; t = t->next)
         if (t->source == s && pos_compare(t->floor, s->dropped) < 0)
             t->floor = s->dropped;
+    if (s->dropped.lsn)
+        spool_begin(h, s, false, SPOOL_NO_REWIND);
 }
 
 /* Empties what the mutex guards into the web thread's own fields. */
@@ -200,6 +204,7 @@ static struct note *inbox_take(struct hub *h, struct source **sources)
 static void stats_show(struct hub *h)
 {
     h->stats.window_bytes = h->bytes;
+    h->stats.window_age_ms = h->first ? (uint64_t)(h->now_ms - h->first->at_ms) : 0;
     pthread_mutex_lock(&h->mutex);
     h->shown = h->stats;
     pthread_mutex_unlock(&h->mutex);
@@ -209,17 +214,26 @@ void hub_turn(struct hub *h)
 {
     struct source *sources;
     struct note *notes = inbox_take(h, &sources);
+    h->now_ms = hub_clock(h);
+    h->wall_ahead_ms = hub_wall(h) - h->now_ms;
     for (struct source *s = sources; s; s = s->next)
         if (s->dropped.lsn)
             source_dropped(h, s);
-    for (struct note *next; notes; notes = next) {
+    size_t ahead = 0;
+    for (struct note *next; notes; notes = next, ahead--) {
+        if (ahead == 0)
+            ahead = hits_ahead(h, notes);
         next = notes->next;
         take_note(h, notes);
     }
     for (struct source *s = sources; s; s = s->next)
         source_advance(h, s);
     log_evict(h);
+    h->stats.spool_bytes = 0;
+    for (struct source *s = sources; s; s = s->next)
+        h->stats.spool_bytes += spool_turn(h, s);
     requests_turn(h);
+    told_turn(h);
     stats_show(h);
 }
 
@@ -228,6 +242,8 @@ void hub_tick(struct hub *h, int64_t now_ms)
     struct session *s;
     LIST_FOREACH(s, &h->sessions, in_hub)
     session_tick(s, now_ms);
+    requests_tick(h, now_ms);
+    channels_tick(h);
     stats_show(h);
 }
 

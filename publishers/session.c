@@ -194,6 +194,8 @@ struct session *session_open(struct hub *h, const struct session_options *option
     s->want_write = options->want_write;
     s->cut = options->cut;
     s->user = options->user;
+    s->place_first = options->place_first;
+    s->deflate = options->deflate;
     s->heartbeat_ms = now_ms;
     session_name(s);
     LIST_INSERT_HEAD(&h->sessions, s, in_hub);
@@ -239,6 +241,11 @@ void session_end(struct session *s, enum close_code code, const char *reason)
     session_want(s);
 }
 
+bool session_wants(const struct session *s)
+{
+    return s->wanted;
+}
+
 int session_closed(const struct session *s)
 {
     return s->closed ? (int)s->code : 0;
@@ -278,18 +285,6 @@ void session_receive(struct session *s, struct slice text, int64_t now_ms)
 
 /* ---- writing ---- */
 
-/* The caller's buffer may hold something before the frame. */
-struct frame {
-    struct buf *out;
-    size_t start;
-};
-
-static void frame_line(const struct frame *f)
-{
-    if (f->out->len > f->start)
-        buf_char(f->out, '\n');
-}
-
 static bool frame_full(const struct frame *f)
 {
     return f->out->len - f->start >= FRAME_BYTES;
@@ -322,6 +317,35 @@ static char sub_op(struct sub *sub)
     return sub->hit ? sub->hit->op : channel_op(sub->session->hub, sub->channel, sub->next);
 }
 
+/* Everything up to here went out: just before the first change that waits. */
+static struct pos delivered_pos(const struct session *s)
+{
+    const struct sub *sub = sub_next(s);
+    if (!sub)
+        return source_pos(s->source);
+    if (sub_lost(sub))
+        return (struct pos){0};
+    return (struct pos){sub->next->pos.lsn, sub->next->pos.ordinal - 1};
+}
+
+/* What else it needs before it: the ends of former transactions, its own beginning, columns that are new.
+ * False: the subscription is gone. */
+static bool change_put(struct sub *sub, char op, const struct frame *f)
+{
+    struct entry *e = sub->next;
+    if (sub->session->n_told)
+        told_end(sub->session, e->pos.lsn, f);
+    if (sub->channel->key.envelope && e->envelope == LENGTH_UNKNOWN) {
+        sub_reset(sub, "retention"); /* of before somebody asked for it */
+        return false;
+    }
+    sub_widen(sub, f);
+    told_change(sub, f);
+    frame_line(f);
+    change_append(sub->session->hub, sub->channel, e, op, f->out);
+    return true;
+}
+
 static void gather_changes(struct session *s, const struct frame *f)
 {
     struct sub *sub;
@@ -332,13 +356,13 @@ static void gather_changes(struct session *s, const struct frame *f)
             sub_reset(sub, lost ? "slow" : "unknown");
             continue;
         }
-        if (op) {
-            frame_line(f);
-            change_append(s->hub, sub->channel, sub->next, op, f->out);
-        }
+        if (op && !change_put(sub, op, f))
+            continue;
         skipped += !op;
         sub_advance(sub);
     }
+    if (s->n_told)
+        told_end(s, delivered_pos(s).lsn, f);
 }
 
 static void gather_control(struct session *s, const struct frame *f)
@@ -373,17 +397,6 @@ static void gather_rows(struct session *s, const struct frame *f)
     }
 }
 
-/* Everything up to here went out: just before the first change that waits. */
-static struct pos delivered_pos(const struct session *s)
-{
-    const struct sub *sub = sub_next(s);
-    if (!sub)
-        return source_pos(s->source);
-    if (sub_lost(sub))
-        return (struct pos){0};
-    return (struct pos){sub->next->pos.lsn, sub->next->pos.ordinal - 1};
-}
-
 static void heartbeat(struct session *s, const struct frame *f, int64_t now_ms)
 {
     struct buf *out = f->out;
@@ -395,7 +408,13 @@ static void heartbeat(struct session *s, const struct frame *f, int64_t now_ms)
     buf_printf(out, ",\"lag_ms\":%lld}", (long long)s->source->lag_ms);
 }
 
-/* All clients are told at the same moment: chance keeps them from coming back so. */
+/* All clients lose a server at the same moment: chance keeps them from coming back so. */
+int session_retry_ms(const struct session *s)
+{
+    unsigned chance = (unsigned)(clock_wall_ns() ^ (uintptr_t)s) * 2654435761u >> 8;
+    return RETRY_FIRST_MS + (int)(chance % (RETRY_MOST_MS - RETRY_FIRST_MS));
+}
+
 static void closing(struct session *s, const struct frame *f, int64_t now_ms)
 {
     struct buf *out = f->out;
@@ -405,10 +424,8 @@ static void closing(struct session *s, const struct frame *f, int64_t now_ms)
     BUF_LIT(out, "{\"type\":\"closing\"");
     json_field_i64(out, "code", s->code);
     json_field(out, "reason", s->reason);
-    unsigned chance = (unsigned)(clock_wall_ns() ^ (uintptr_t)s) * 2654435761u >> 8;
-    int64_t retry = RETRY_FIRST_MS + chance % (RETRY_MOST_MS - RETRY_FIRST_MS);
     if (s->code < 4100)
-        json_field_i64(out, "retry_after_ms", retry);
+        json_field_i64(out, "retry_after_ms", session_retry_ms(s));
     buf_char(out, '}');
     s->closed = true;
 }

@@ -7,6 +7,7 @@
 
 #include "access.h"
 #include "buf.h"
+#include "frame.h"
 #include "hub.h"
 
 /* Close codes. Below 4100 the client may come back. */
@@ -29,6 +30,9 @@ struct session_options {
     const char *client;    /* names the client in logs; "" for none; copied */
     const char *connector; /* which one to follow; NULL: the first that there is */
     struct claims *claims; /* of the token that came with it; NULL: none. The session's from now on */
+    bool place_first;      /* a `placed` with `id` and `pos` comes before the rows of a snapshot: that of its
+                              `ready` */
+    bool deflate;          /* it reads deflated frames, too */
     void (*want_write)(void *user); /* there is something to gather; once until session_gather */
     void (*cut)(void *user);        /* it did not read for 30 seconds although there was something: drop it */
     void *user;
@@ -50,10 +54,18 @@ void session_end(struct session *s, enum close_code code, const char *reason);
  * nothing when nothing is waiting. True: there is more; call again when the socket can take it. */
 bool session_gather(struct session *s, struct buf *out, int64_t now_ms);
 
+/* The next frame when others get the same: messages of one channel, whole, deflated where the client reads
+ * that. The caller releases it. NULL: session_gather has what is next, if there is anything. */
+struct ws_frame *session_frame(struct session *s, int64_t now_ms);
+/* There is more to write, and want_write will not say so again. */
+bool session_wants(const struct session *s);
+
 /* The code once `closing` was gathered: close the socket after it is written. 0 before. */
 int session_closed(const struct session *s);
 
 const char *session_client(const struct session *s);
+/* When a client that is cut off should come back: another time for each. */
+int session_retry_ms(const struct session *s);
 
 /* ---- the web thread's part of the hub ---- */
 

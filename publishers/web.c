@@ -20,6 +20,7 @@ enum {
     DEAD_MS = 30000,
     TICK_US = 1000000,
     TX_PACKET = 65536,
+    RX_PACKET = 1024, /* of every connection, for as long as it is there */
     FILES_MOST = 1048576,
     FILES_GOOD = 65536
 };
@@ -99,12 +100,16 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
         return 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return site ? socket_confirm(site, wsi) : -1;
+    case LWS_CALLBACK_CONFIRM_EXTENSION_OKAY:
+        return deflate_confirm(wsi, c);
+    case LWS_CALLBACK_ADD_HEADERS:
+        return c ? deflate_answer(c, in) : 0;
     case LWS_CALLBACK_ESTABLISHED:
         return socket_open(site, wsi, c);
     case LWS_CALLBACK_RECEIVE:
         return socket_receive(wsi, c, (struct slice){in, len});
     case LWS_CALLBACK_SERVER_WRITEABLE:
-        return socket_writable(site, wsi, c);
+        return socket_writable(wsi, c);
     case LWS_CALLBACK_CLOSED:
         socket_close(site, c);
         return 0;
@@ -118,7 +123,7 @@ static const struct lws_protocols protocols[] = {
     {.name = "walwire.v1",
      .callback = on_connection,
      .per_session_data_size = sizeof(struct conn),
-     .rx_buffer_size = 4096,
+     .rx_buffer_size = RX_PACKET,
      .tx_packet_size = TX_PACKET},
     {.name = "listen", .callback = on_listener},
     {0},
@@ -169,20 +174,19 @@ static bool context_start(struct web *w, struct err *e)
 {
     struct lws_context_creation_info info = {.port = CONTEXT_PORT_NO_LISTEN_SERVER,
                                              .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                                                        LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
-                                                        LWS_SERVER_OPTION_VALIDATE_UTF8,
+                                                        LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
                                              .gid = -1,
                                              .uid = -1,
                                              .max_http_header_data = 16384,
                                              .pt_serv_buf_size = TX_PACKET,
                                              .vhost_name = "walwire",
                                              .protocols = protocols,
+                                             .extensions = web_extensions,
                                              .server_string = "walwire",
                                              .keepalive_timeout = 60};
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
     files_limit();
-    w->context = lws_create_context(&info);
-    w->vhost = w->context ? lws_create_vhost(w->context, &info) : NULL;
+    w->vhost = loop_open(w, &info) ? lws_create_vhost(w->context, &info) : NULL;
     if (w->vhost && !tls_start(w, info, e))
         return false;
     if (!w->vhost || !site_adopt(&w->rest) || !site_adopt(&w->page))
@@ -234,11 +238,12 @@ static void *web_run(void *ctx)
     int64_t until = 0;
     on_tick(&w->tick);
     while (!drained(w, &until)) {
-        if (lws_service(w->context, 0) < 0)
+        if (!loop_turn(w, w->n_queue == 0))
             break;
         http_answered(w);
         if (w->hub && __atomic_exchange_n(&w->woken, false, __ATOMIC_ACQ_REL))
             hub_turn(w->hub);
+        sockets_write(w);
     }
     lws_sul_cancel(&w->tick);
     return NULL;
@@ -251,14 +256,16 @@ static void web_free(struct web *w)
     pool_stop(w);
     if (w->hub)
         hub_set_wake(w->hub, NULL, NULL);
-    if (w->context)
-        lws_context_destroy(w->context);
+    loop_close(w);
     if (w->hub)
         hub_set_access(w->hub, NULL);
     pool_free(w);
     site_close(&w->rest);
     site_close(&w->page);
+    senders_stop(w);
+    codec_free(w->codec);
     buf_free(&w->frame);
+    buf_free(&w->message);
     free(w->allowed_origins);
     free(w->allowed_hosts);
     users_free(w->users);
@@ -284,7 +291,7 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
         hub_set_access(w->hub, w->access);
         hub_set_wake(w->hub, on_wake, w);
     }
-    if (!pool_start(w, e))
+    if (!pool_start(w, e) || !senders_start(w, o->websocket_threads, e))
         return false;
     int error = pthread_create(&w->thread, NULL, web_run, w);
     return error == 0 || err_set(e, ERR_FATAL, "the web thread cannot be started: %s", strerror(error));
@@ -297,6 +304,7 @@ struct web *web_start(const struct web_options *options, struct err *e)
     pthread_cond_init(&w->pool.wake, NULL);
     w->pool.waiting_end = &w->pool.waiting;
     w->hub = options->hub;
+    w->codec = codec_new();
     w->handler = options->handler;
     w->handler_ctx = options->handler_ctx;
     w->allowed_origins = xstrdup(options->allowed_origins ? options->allowed_origins : "");

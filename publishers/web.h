@@ -60,8 +60,9 @@ struct web_options {
     const char *users_file;    /* of REST: htpasswd's form; NULL: no login */
     struct access_options access; /* of /ws: who is let in, and what he may read */
     struct web_tls tls;
-    const char *web_dir; /* where index.html, app.js, walwire.js ... are */
-    struct hub *hub;     /* NULL: no WebSockets */
+    const char *web_dir;      /* where index.html, app.js, walwire.js ... are */
+    struct hub *hub;          /* NULL: no WebSockets */
+    size_t websocket_threads; /* that write to WebSockets, with the web thread; 0: 1 */
     /* Called for each REST request on one of a few threads of the server's own, several at a time; it may
      * block for seconds, which holds up neither browsers nor, while a thread is free, other requests. */
     void (*handler)(void *ctx, const struct http_request *request, struct http_reply *reply);

@@ -83,19 +83,21 @@ bool path_copy(struct lws *wsi, struct buf *out, const char **method)
 /* The parts between & come decoded: what would be ambiguous is encoded again. */
 static void query_copy(struct lws *wsi, struct buf *out)
 {
-    char part[4096];
+    struct buf part = BUF_EMPTY;
     buf_reset(out);
     buf_room(out, 1);
-    for (int i = 0, n; (n = lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
-         i++) {
+    for (int i = 0, n; (n = lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i)) > 0; i++) {
+        char *text = buf_room(&part, (size_t)n + 1);
+        n = lws_hdr_copy_fragment(wsi, text, n + 1, WSI_TOKEN_HTTP_URI_ARGS, i);
         if (i)
             buf_char(out, '&');
         for (int at = 0; at < n; at++)
-            if (part[at] == '&' || part[at] == '%')
-                buf_printf(out, "%%%02X", (unsigned char)part[at]);
+            if (text[at] == '&' || text[at] == '%')
+                buf_printf(out, "%%%02X", (unsigned char)text[at]);
             else
-                buf_char(out, part[at]);
+                buf_char(out, text[at]);
     }
+    buf_free(&part);
 }
 
 void http_end(struct conn *c)
@@ -113,6 +115,8 @@ void http_end(struct conn *c)
     if (c->asked)
         c->asked->conn = NULL;
     job_free(c->answered);
+    stream_close(c->stream);
+    c->stream = NULL;
     c->asked = c->answered = NULL;
     c->replied = false;
     c->sent = c->expected = 0;
@@ -130,18 +134,18 @@ static bool header_put(struct lws *wsi, const char *name, const char *value, uns
 static bool headers_put(struct lws *wsi, const struct http_reply *reply, unsigned char **at,
                         unsigned char *end)
 {
-    const char *name = reply->headers.ptr, *stop = name + reply->headers.len;
-    while (name < stop) {
-        const char *value = name + strlen(name) + 1;
-        if (!header_put(wsi, name, value, at, end))
+    for (size_t i = 0; i < reply->headers.len;) {
+        const char *name = reply->headers.ptr + i;
+        size_t value = i + strlen(name) + 1;
+        if (!header_put(wsi, name, reply->headers.ptr + value, at, end))
             return false;
-        name = value + strlen(value) + 1;
+        i = value + strlen(reply->headers.ptr + value) + 1;
     }
     return header_put(wsi, "x-content-type-options:", "nosniff", at, end);
 }
 
 /* Sends the headers, and keeps the body for when the socket can take it. */
-static int reply_start(struct lws *wsi, struct conn *c, struct http_reply *reply)
+int http_reply_send(struct lws *wsi, struct conn *c, struct http_reply *reply)
 {
     unsigned char space[LWS_PRE + HEADER_BYTES], *start = space + LWS_PRE, *at = start;
     unsigned char *end = space + sizeof(space) - 1;
@@ -159,6 +163,16 @@ static int reply_start(struct lws *wsi, struct conn *c, struct http_reply *reply
     c->sent = 0;
     lws_callback_on_writable(wsi);
     return 0;
+}
+
+int http_head_send(struct lws *wsi, const struct http_reply *reply)
+{
+    unsigned char space[LWS_PRE + HEADER_BYTES], *start = space + LWS_PRE, *at = start;
+    unsigned char *end = space + sizeof(space) - 1;
+    bool sent = lws_add_http_header_status(wsi, (unsigned)reply->status, &at, end) == 0 &&
+                headers_put(wsi, reply, &at, end) &&
+                lws_finalize_write_http_header(wsi, start, &at, end) == 0;
+    return sent ? 0 : -1;
 }
 
 static void refuse(struct http_reply *reply, int status, const char *message)
@@ -219,7 +233,7 @@ static int send_answered(struct lws *wsi, struct conn *c)
 {
     struct job *job = c->answered;
     c->answered = NULL;
-    int result = reply_start(wsi, c, &job->reply);
+    int result = http_reply_send(wsi, c, &job->reply);
     job_free(job);
     return result;
 }
@@ -229,6 +243,8 @@ static int answer(struct site *site, struct lws *wsi, struct conn *c, int status
     struct http_reply reply = {.status = 200, .content_type = "application/json"};
     struct http_request request = {.method = c->method, .path = c->path.ptr, .host = c->host.ptr};
     struct web *w = site->web;
+    if (!refusal && site == &w->page && w->hub && stream_is(c))
+        return stream_answer(w, wsi, c);
     if (refusal)
         refuse(&reply, status, refusal);
     else if (site == &w->page && !status_passed_on(w, wsi, c)) {
@@ -238,7 +254,7 @@ static int answer(struct site *site, struct lws *wsi, struct conn *c, int status
         return 0;
     else
         refuse(&reply, 503, "too many requests wait for an answer");
-    int result = reply_start(wsi, c, &reply);
+    int result = http_reply_send(wsi, c, &reply);
     buf_free(&reply.body);
     buf_free(&reply.headers);
     return result;
@@ -275,7 +291,7 @@ static int refuse_and_close(struct site *site, struct lws *wsi, struct conn *c, 
     refuse(&reply, status, text);
     http_reply_header(&reply, "connection", "close");
     c->expected = SIZE_MAX;
-    int result = reply_start(wsi, c, &reply);
+    int result = http_reply_send(wsi, c, &reply);
     buf_free(&reply.body);
     buf_free(&reply.headers);
     return result;
@@ -303,6 +319,9 @@ int http_begin(struct site *site, struct lws *wsi, struct conn *c)
                                 "this server is not known by that name: set walwire.allowed.hosts");
     if (!known)
         return answer(site, wsi, c, 405, "HTTP 405 Method Not Allowed");
+    if (c->expected && site == &site->web->page && stream_is(c))
+        return refuse_and_close(site, wsi, c, strcmp(c->method, "GET") == 0 ? 400 : 405,
+                                "this is asked for with GET and no body");
     if (foreign(site->web, wsi, c))
         return refuse_and_close(site, wsi, c, 403, "this page may not do that");
     return c->expected ? 0 : answer(site, wsi, c, 0, NULL);
@@ -330,6 +349,8 @@ int http_body_end(struct site *site, struct lws *wsi, struct conn *c)
 
 int http_writable(struct lws *wsi, struct conn *c)
 {
+    if (c->stream)
+        return stream_writable(wsi, c);
     if (c->answered)
         return send_answered(wsi, c);
     if (!c->replied || c->sent >= c->reply.len)

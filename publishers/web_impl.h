@@ -8,6 +8,7 @@
 
 #include <libwebsockets.h>
 #include <pthread.h>
+#include <sys/queue.h>
 
 enum {
     LISTENERS_MAX = 16,         /* of each group */
@@ -63,6 +64,7 @@ struct web {
     struct site rest, page;
     struct pool pool;
     struct lws_context *context;
+    void *loop; /* libev's; NULL: libwebsockets waits by itself */
     struct lws_vhost *vhost, *tls_vhost;
     lws_sorted_usec_list_t tick;
     pthread_t thread;
@@ -71,7 +73,11 @@ struct web {
     bool reload;   /* atomic: keys and rules shall be read again */
     bool draining;
     size_t n_sockets;
-    struct buf frame;
+    struct buf frame, message; /* scratch: one that goes out, one that came in deflated */
+    struct codec *codec;
+    struct senders *senders;
+    TAILQ_HEAD(, conn) queue; /* WebSockets that want to write */
+    size_t n_queue;
 };
 
 /* What libwebsockets keeps for each connection; zeroed by it. Either of the two parts is in use. */
@@ -84,10 +90,16 @@ struct conn {
     struct job *asked, *answered; /* at most one of the two: in the pool, or back from it and to be sent */
     struct buf reply;
     size_t sent;
+    struct stream *stream; /* NULL: another request than for one */
     /* WebSocket */
+    struct web *web;
     struct session *session;
     struct lws *wsi;
     struct buf message;
+    TAILQ_ENTRY(conn) in_queue;
+    bool queued, tls;
+    bool deflate;     /* permessage-deflate was negotiated */
+    bool deflated;    /* the message that comes is */
     char address[64]; /* for its limits */
 };
 
@@ -119,6 +131,17 @@ void http_answered(struct web *w); /* takes what the pool has answered */
 void http_end(struct conn *c);     /* frees what the request left; it may be followed by another one */
 bool header_copy(struct lws *wsi, enum lws_token_indexes token, struct buf *out); /* false: not there */
 bool path_copy(struct lws *wsi, struct buf *out, const char **method);
+/* Sends a reply and takes its body; headers stay the caller's to free. */
+int http_reply_send(struct lws *wsi, struct conn *c, struct http_reply *reply);
+/* Only status and headers: a body comes behind, and what frames it is one of the headers. */
+int http_head_send(struct lws *wsi, const struct http_reply *reply);
+
+/* web_stream.c: what a session has to say, over plain HTTP; as above */
+struct stream;
+bool stream_is(const struct conn *c); /* by the path */
+int stream_answer(struct web *w, struct lws *wsi, struct conn *c);
+int stream_writable(struct lws *wsi, struct conn *c);
+void stream_close(struct stream *s); /* NULL is allowed */
 
 /* web_pool.c */
 bool pool_start(struct web *w, struct err *e);
@@ -141,10 +164,33 @@ bool status_reply(const struct web *w, struct lws *wsi, const struct conn *c, st
 /* web_socket.c */
 /* True when a page of this origin may talk to this host. `origin` "" stands for no browser. */
 bool origin_allowed(const char *allowed, const char *origin, const char *host);
+/* 0: this connection may become one of the hub's. The address is for its limits, the claims are the caller's
+ * (NULL: it showed no token). Else the status that refuses it. */
+unsigned entry_status(const struct web *w, struct lws *wsi, char *address, size_t size, struct claims **out);
 int socket_confirm(struct site *site, struct lws *wsi); /* before the upgrade: who is not let in */
 int socket_open(struct site *site, struct lws *wsi, struct conn *c);
 int socket_receive(struct lws *wsi, struct conn *c, struct slice bytes);
-int socket_writable(struct site *site, struct lws *wsi, struct conn *c);
+int socket_writable(struct lws *wsi, struct conn *c);
 void socket_close(struct site *site, struct conn *c);
+
+/* web_loop.c */
+bool loop_open(struct web *w, const struct lws_context_creation_info *info); /* makes the context */
+bool loop_turn(struct web *w,
+               bool wait);      /* what has happened; wait: until something has. false: it is over */
+void loop_close(struct web *w); /* and the context */
+
+/* web_write.c */
+bool senders_start(struct web *w, size_t threads,
+                   struct err *e); /* threads: that send, with the web thread */
+void senders_stop(struct web *w);
+void socket_want(struct conn *c);   /* it wants to write; once is enough */
+void socket_unwant(struct conn *c); /* it is going */
+void sockets_write(struct web *w);  /* a frame of some of those that want to, in turn */
+
+/* web_deflate.c */
+extern const struct lws_extension web_extensions[];
+bool deflate_acceptable(struct slice offer);          /* one of Sec-WebSocket-Extensions */
+int deflate_confirm(struct lws *wsi, struct conn *c); /* 0: it is accepted */
+int deflate_answer(struct conn *c, struct lws_process_html_args *args);
 
 #endif

@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "log.h"
 
-enum { TOO_MANY_REQUESTS = 429, PROTOCOLS_MOST = 126 };
+enum { TOO_MANY_REQUESTS = 429, PROTOCOLS_MOST = 126, DEFLATED = 0x40 /* of the reserved bits */ };
 
 /* The host and port of "http://host:port", or "" for origins of another form ("null"). */
 static struct slice origin_host(const char *origin)
@@ -159,23 +159,20 @@ static bool token_in_protocols(struct lws *wsi)
     return found;
 }
 
-/* 0: the upgrade is granted. */
-static unsigned entry_status(const struct web *w, struct lws *wsi)
+unsigned entry_status(const struct web *w, struct lws *wsi, char *address, size_t size, struct claims **out)
 {
-    char address[64];
-    struct claims *claims;
+    *out = NULL;
     if (!page_allowed(w, wsi))
         return HTTP_STATUS_FORBIDDEN;
     if (token_in_protocols(wsi))
         return HTTP_STATUS_BAD_REQUEST;
-    address_of(wsi, address, sizeof(address));
+    address_of(wsi, address, size);
     enum entry_verdict entry = access_entry(w->access, address);
     if (entry != ENTRY_GRANTED)
         return entry == ENTRY_FULL ? HTTP_STATUS_SERVICE_UNAVAILABLE : TOO_MANY_REQUESTS;
-    unsigned status = token_status(w, wsi, address, &claims);
-    if (!status && claims && access_subject_full(w->access, claims))
+    unsigned status = token_status(w, wsi, address, out);
+    if (!status && *out && access_subject_full(w->access, *out))
         status = TOO_MANY_REQUESTS;
-    claims_free(claims);
     return status;
 }
 
@@ -188,14 +185,16 @@ int socket_confirm(struct site *site, struct lws *wsi)
         return -1;
     bool here = site == &w->page && w->hub && path_copy(wsi, &path, &method) && client_of(path.ptr);
     buf_free(&path);
-    unsigned status = here ? entry_status(w, wsi) : HTTP_STATUS_NOT_FOUND;
+    char address[64];
+    struct claims *claims = NULL;
+    unsigned status = here ? entry_status(w, wsi, address, sizeof(address), &claims) : HTTP_STATUS_NOT_FOUND;
+    claims_free(claims);
     return status ? refuse(wsi, status) : 0;
 }
 
 static void want_write(void *user)
 {
-    struct conn *c = user;
-    lws_callback_on_writable(c->wsi);
+    socket_want(user);
 }
 
 /* It cannot even be told: its buffers are full. */
@@ -212,7 +211,7 @@ int socket_open(struct site *site, struct lws *wsi, struct conn *c)
     const char *method;
     char argument[256];
     http_end(c);
-    *c = (struct conn){.wsi = wsi};
+    *c = (struct conn){.web = w, .wsi = wsi, .tls = lws_is_ssl(wsi), .deflate = c->deflate};
     const char *client = path_copy(wsi, &path, &method) ? client_of(path.ptr) : NULL;
     struct claims *claims;
     address_of(wsi, c->address, sizeof(c->address));
@@ -222,6 +221,7 @@ int socket_open(struct site *site, struct lws *wsi, struct conn *c)
         .client = client ? client : "",
         .claims = claims,
         .connector = lws_get_urlarg_by_name(wsi, "connector=", argument, sizeof(argument)),
+        .deflate = c->deflate,
         .want_write = want_write,
         .cut = cut,
         .user = c};
@@ -232,9 +232,31 @@ int socket_open(struct site *site, struct lws *wsi, struct conn *c)
     return 0;
 }
 
+/* The message as the client wrote it; false: it is told why not. */
+static bool message_open(struct conn *c, struct slice *text)
+{
+    struct buf *plain = &c->web->message;
+    *text = buf_view(&c->message);
+    if (c->deflated) {
+        buf_reset(plain);
+        if (!codec_inflate(c->web->codec, *text, SESSION_MESSAGE_MAX, plain)) {
+            session_end(c->session, CLOSE_PROTOCOL, "a message cannot be inflated, or is larger than 64 KiB");
+            return false;
+        }
+        *text = buf_view(plain);
+    }
+    if (text_valid(*text))
+        return true;
+    session_end(c->session, CLOSE_PROTOCOL, "a message is not UTF-8");
+    return false;
+}
+
 /* Messages may come in several pieces. */
 int socket_receive(struct lws *wsi, struct conn *c, struct slice bytes)
 {
+    struct slice text;
+    if (lws_is_first_fragment(wsi))
+        c->deflated = lws_get_reserved_bits(wsi) & DEFLATED;
     if (lws_frame_is_binary(wsi)) {
         session_end(c->session, CLOSE_PROTOCOL, "messages are text, not binary");
     } else if (c->message.len + bytes.len + lws_remaining_packet_payload(wsi) > SESSION_MESSAGE_MAX) {
@@ -243,30 +265,24 @@ int socket_receive(struct lws *wsi, struct conn *c, struct slice bytes)
         buf_slice(&c->message, bytes);
         if (!lws_is_final_fragment(wsi))
             return 0;
-        session_receive(c->session, buf_view(&c->message), clock_mono_ms());
+        if (message_open(c, &text))
+            session_receive(c->session, text, clock_mono_ms());
     }
     buf_free(&c->message);
     return 0;
 }
 
-int socket_writable(struct site *site, struct lws *wsi, struct conn *c)
+/* The socket takes more, or the last that it was to take is on its way. */
+int socket_writable(struct lws *wsi, struct conn *c)
 {
-    struct buf *frame = &site->web->frame;
-    char header[LWS_PRE] = {0};
     if (!c->session)
         return 0;
-    buf_reset(frame);
-    buf_append(frame, header, sizeof(header));
-    bool more = session_gather(c->session, frame, clock_mono_ms());
-    size_t len = frame->len - LWS_PRE;
-    if (len && lws_write(wsi, (unsigned char *)frame->ptr + LWS_PRE, len, LWS_WRITE_TEXT) < 0)
-        return -1;
     if (session_closed(c->session)) {
         lws_close_reason(wsi, (enum lws_close_status)session_closed(c->session), NULL, 0);
         return -1;
     }
-    if (more)
-        lws_callback_on_writable(wsi);
+    if (session_wants(c->session))
+        socket_want(c);
     return 0;
 }
 
@@ -275,6 +291,7 @@ void socket_close(struct site *site, struct conn *c)
     if (!c->session)
         return;
     log_debug("browser %s disconnected", session_client(c->session));
+    socket_unwant(c);
     session_close(c->session);
     c->session = NULL;
     buf_free(&c->message);

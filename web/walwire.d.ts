@@ -52,8 +52,10 @@ export interface SubscribeRequest {
   paced?: boolean;
   /** Continue behind a position kept from earlier; with `snapshot`, that is what happens where it is too old. */
   from?: Position | "now";
+  /** `debezium`: each change carries Kafka's envelope. No `columns` then. */
   format?: "row" | "debezium";
   old?: "key" | "full" | "none";
+  /** `onBegin` and `onCommit` around the changes of each transaction. */
   transactions?: boolean;
 }
 
@@ -64,7 +66,7 @@ export interface Subscribed {
   pos: string;
   key: string[] | null;
   columns: Column[];
-  deletes?: "filtered" | "unfiltered";
+  deletes?: "filtered" | "unfiltered" | "none";
 }
 
 export interface Change {
@@ -76,13 +78,31 @@ export interface Change {
   old?: Row | null;
   /** Commit time. */
   ts_ms: number;
-  tx?: number | string;
+  /** With `transactions`. */
+  tx?: number;
   /** Columns absent from `row` because their large value did not change. */
   unchanged?: string[];
-  /** Columns absent from `row` because the message would have been too large. */
+  /** Columns absent from `row` because the message would have been too large; `["envelope"]` when that was. */
   omitted?: string[];
-  /** With `format: "debezium"`. */
+  /** With `format: "debezium"`, in place of `row` and `old`: the value of Kafka's record, null where there is none. */
   envelope?: unknown;
+}
+
+export interface Begin {
+  channel: number;
+  tx: number;
+  pos: string;
+  /** Commit time. */
+  ts_ms: number;
+}
+
+export interface Commit {
+  channel: number;
+  tx: number;
+  /** Behind the transaction. */
+  pos: string;
+  /** Changes since its `begin`. */
+  count: number;
 }
 
 export interface Reset {
@@ -103,12 +123,13 @@ type Done = void | Promise<unknown>;
 
 /** A handler that returns a promise is awaited before the next one is called. */
 export interface Handlers {
+  /** Comes again, with the channel's new `columns`, before the first change that has an added column. */
   onSubscribed?(message: Subscribed): Done;
   onRows?(rows: Row[]): Done;
   onReady?(message: { id: number; pos: string; count: number }): Done;
   onChange?(change: Change): Done;
-  onBegin?(message: { channel: number; tx: number | string; pos: string; ts_ms: number }): Done;
-  onCommit?(message: { channel: number; tx: number | string; pos: string; count: number }): Done;
+  onBegin?(message: Begin): Done;
+  onCommit?(message: Commit): Done;
   /** Continuity is lost: forget every row of this subscription. */
   onReset?(reset: Reset): Done;
   onError?(error: ServerError): Done;
@@ -162,7 +183,7 @@ export class Subscription {
   readonly mode: "snapshot" | "resume" | "live" | null;
   readonly key: string[] | null;
   readonly columns: Column[] | null;
-  readonly deletes: "filtered" | "unfiltered" | null;
+  readonly deletes: "filtered" | "unfiltered" | "none" | null;
   /** Where a new connection would continue; keep both to resume later with `from`. */
   readonly epoch: string | null;
   readonly pos: string | null;
@@ -185,6 +206,8 @@ interface LiveEvents {
   rows: Row[];
   ready: { id: number; pos: string; count: number };
   change: LiveChange;
+  begin: Begin;
+  commit: Commit;
   reset: Reset;
   error: ServerError;
 }
@@ -195,6 +218,8 @@ export interface LiveOptions extends Omit<SubscribeRequest, "table" | "format"> 
   onRows?(rows: Row[]): void;
   onReady?(message: LiveEvents["ready"]): void;
   onChange?(change: LiveChange): void;
+  onBegin?(message: Begin): void;
+  onCommit?(message: Commit): void;
   onReset?(reset: Reset): void;
   onError?(error: ServerError): void;
 }

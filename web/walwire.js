@@ -292,6 +292,7 @@ export class Client extends Emitter {
   }
 
   #join(sub, channel) {
+    this.#channels.get(sub.channel)?.delete(sub); // a column was added: it goes on in another one
     if (!this.#channels.has(channel)) this.#channels.set(channel, new Set());
     this.#channels.get(channel).add(sub);
   }
@@ -374,7 +375,10 @@ export class Subscription {
 
   _stream(m) {
     if (this.state === "snapshot") return void this.#held.push(m);
-    if (m.type !== "change") return this.#call(m.type === "begin" ? "onBegin" : "onCommit", m);
+    if (m.type !== "change") {
+      if (m.type === "commit") this._passed(m.pos);
+      return this.#call(m.type === "begin" ? "onBegin" : "onCommit", m);
+    }
     if (m.pos <= this.#seen) return;
     this.#seen = m.pos;
     this.#resets = 0;
@@ -384,6 +388,12 @@ export class Subscription {
 
   _passed(pos) {
     if (this.state === "live" && !(pos < this.pos)) this.pos = pos;
+  }
+
+  /** Everything anew, after a moment that differs from client to client. */
+  _restart() {
+    this.#link.end(this);
+    this.#was_reset({ reason: "schema" }, 1);
   }
 
   #subscribed(m, epoch) {
@@ -412,12 +422,12 @@ export class Subscription {
     for (const change of held) this._stream(change);
   }
 
-  #was_reset(m) {
+  #was_reset(m, tries = this.#resets++) {
     this.state = "waiting";
     this.#reset(m.reason, m.action);
     if (this.state === "ended") return;
     if (m.action === "stop") this.#finish();
-    else this.#link.again(this, this.#resets++);
+    else this.#link.again(this, tries);
   }
 
   #refused(m) {
@@ -461,7 +471,7 @@ export class Subscription {
 }
 
 /** A table folded into `rows`, a Map from the key as a string to the row. Events: `subscribed`, `rows`, `ready`,
- *  `change`, `reset`, `error`; listeners may also be given in the options as `onChange` and so on. */
+ *  `change`, `begin`, `commit`, `reset`, `error`; listeners may also be given in the options as `onChange` and so on. */
 export class LiveTable extends Emitter {
   rows = new Map(); key = []; columns = []; ready = false;
 
@@ -469,17 +479,22 @@ export class LiveTable extends Emitter {
   #gone = null;        // the row that the last change deleted: a changed key is a delete, then a create
   #copies = new Map(); // tables without a key: how many equal rows there are
 
-  constructor(client, table, { onSubscribed, onRows, onReady, onChange, onReset, onError, ...request }) {
+  constructor(client, table, options) {
     super();
-    const given = { subscribed: onSubscribed, rows: onRows, ready: onReady };
-    Object.assign(given, { change: onChange, reset: onReset, error: onError });
-    for (const event in given) if (given[event]) this.on(event, given[event]);
+    const request = { snapshot: true, old: "full", ...options, table, format: "row" };
+    for (const event of ["subscribed", "rows", "ready", "change", "begin", "commit", "reset", "error"]) {
+      const name = `on${event[0].toUpperCase()}${event.slice(1)}`;
+      if (request[name]) this.on(event, request[name]);
+      delete request[name];
+    }
     this.#client = client;
-    this.#sub = client.subscribe({ snapshot: true, old: "full", ...request, table, format: "row" }, {
+    this.#sub = client.subscribe(request, {
       onSubscribed: m => this.#subscribed(m),
       onRows: rows => { for (const row of rows) this.rows.set(this.#slot(row, 1), row); this._emit("rows", rows); },
       onReady: m => { this.ready = true; this._emit("ready", m); },
       onChange: m => this._emit("change", this.#fold(m)),
+      onBegin: m => this._emit("begin", m),
+      onCommit: m => this._emit("commit", m),
       onReset: m => { this.#clear(); this.ready = false; this._emit("reset", m); },
       onError: m => this._emit("error", m),
     });
@@ -538,9 +553,12 @@ export class LiveTable extends Emitter {
     return this.key.length === 1 ? String(row[names[0]]) : JSON.stringify(names.map(name => row[name] ?? null));
   }
 
+  /** A column that is added while rows are held is in none of them: they come anew. */
   #subscribed(m) {
+    const widened = this.rows.size > 0 && m.mode === "live" && this.columns.length < m.columns?.length;
     this.key = m.key ?? [];
     this.columns = m.columns ?? [];
+    if (widened) return this.#sub._restart();
     if (m.mode !== "snapshot") this.ready = true;
     this._emit("subscribed", m);
   }

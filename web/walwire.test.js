@@ -698,3 +698,65 @@ test("close is for good, until reconnect is asked for", async () => {
   assert.equal(client.state, "live");
   assert_equal_tables(live);
 });
+
+test("a column that is added comes to rows that are held", async () => {
+  await start();
+  server.put({ id: "1", name: "a", body: "b" });
+  const live = client.live(ITEMS);
+  const events = [];
+  for (const event of ["reset", "ready", "change"]) live.on(event, m => events.push(m.reason ?? event));
+  await settle();
+  server.columns = [...server.columns, { name: "extra", type: "int4" }];
+  for (const row of server.rows.values()) row.extra = "7"; // its default
+  const { id } = asked().at(-1);
+  server.tell_all({ type: "subscribed", id, channel: 8, mode: "live", pos: server.pos, key: server.key, columns: server.columns });
+  assert.deepEqual(asked("unsubscribe").map(m => m.id), [id]);
+  await pass(1000);
+  assert.deepEqual(events, ["schema", "ready"]);
+  assert_equal_tables(live);
+  assert.equal(live.rows.get("1").extra, "7");
+  assert.equal(live.columns.length, 4);
+});
+
+test("a subscription goes on in another channel with an added column", async () => {
+  await start();
+  const got = [];
+  const sub = client.subscribe({ table: ITEMS }, { onSubscribed: m => got.push(m.columns.length), onChange: m => got.push(m.key.id) });
+  await settle();
+  server.put({ id: "1", name: "a", body: "b" });
+  const columns = [...server.columns, { name: "extra", type: "int4" }];
+  server.tell_all({ type: "subscribed", id: sub.id, channel: 8, mode: "live", pos: server.pos, key: server.key, columns });
+  server.tell_all({ ...server.change("c", { id: "2" }, { id: "2", extra: 1 }), channel: 8 }); // 7 is not ours any more
+  assert.deepEqual(got, [3, "1", 4, "2"]);
+  assert.equal(sub.columns.length, 4);
+});
+
+test("transactions are handed on, and a new connection continues behind the last whole one", async () => {
+  await start();
+  const events = [];
+  const live = client.live(ITEMS, { transactions: true, onCommit: m => events.push(`commit ${m.count}`) });
+  live.on("begin", m => events.push(`begin ${m.tx}`));
+  live.on("change", m => events.push(m.op));
+  await settle();
+  assert.equal(asked().at(-1).transactions, true);
+  server.tell_all({ type: "begin", channel: 7, tx: 5, pos: server.pos, ts_ms: 1 });
+  server.put({ id: "1", name: "a", body: "b" });
+  const pos = `${server.pos}F`;
+  server.tell_all({ type: "commit", channel: 7, tx: 5, pos, count: 1 });
+  assert.deepEqual(events, ["begin 5", "c", "commit 1"]);
+  server.drop();
+  await pass(1000);
+  assert.equal(asked().at(-1).from.pos, pos);
+});
+
+test("paced rows are asked for when the handler is done", async () => {
+  await start();
+  for (let i = 0; i < 7; i++) server.put({ id: String(i), name: "a", body: "b" });
+  let done = null;
+  client.subscribe({ table: ITEMS, snapshot: true, paced: true }, { onRows: () => new Promise(resolve => { done = resolve; }) });
+  await settle();
+  assert.equal(asked("more").length, 0);
+  done();
+  await settle();
+  assert.deepEqual(asked("more").map(m => m.id), [asked().at(-1).id]);
+});

@@ -479,6 +479,35 @@ static bool key_is(const struct envelope_record *r, const char *text)
     return slice_is(r->key, text);
 }
 
+/* What is left without the schema: the same with and without one in Kafka. */
+START_TEST(payloads_are_values_without_their_schema)
+{
+    struct buf bare = BUF_EMPTY;
+    for (int schemas = 0; schemas < 2; schemas++) {
+        open_plan(schemas, true);
+        struct envelope_rules rules = {.tombstones = true, .skip_delete = schemas};
+        struct envelope *env = envelope_new(&rules);
+        make(env, OP_INSERT, NULL, full_row, NULL);
+        struct slice payload = envelope_payload(env, OP_INSERT);
+        ck_assert(schemas ? payload.len < made[0].value.len : slice_eq(payload, made[0].value));
+        if (schemas)
+            ck_assert(slice_eq(payload, buf_view(&bare)));
+        buf_slice(&bare, payload);
+        ck_assert(!envelope_payload(env, OP_UPDATE).ptr);
+        struct cell other[8];
+        memcpy(other, full_row, sizeof other);
+        other[0] = (struct cell)T("8");
+        make(env, OP_UPDATE, key_row, other, NULL);
+        ck_assert(envelope_key_changed(env));
+        ck_assert((envelope_payload(env, OP_DELETE).ptr == NULL) == schemas); /* skipped.operations */
+        ck_assert(envelope_payload(env, OP_INSERT).ptr);
+        envelope_free(env);
+        close_plan();
+    }
+    buf_free(&bare);
+}
+END_TEST
+
 START_TEST(a_delete_is_followed_by_its_tombstone)
 {
     open_plan(false, true);
@@ -561,6 +590,6 @@ SUITE_MAIN("plan", an_insert_is_debeziums_envelope, a_key_only_old_row_gets_defa
            a_rule_changes_the_value_in_all_its_places_and_not_the_key,
            names_are_adjusted_in_key_value_and_schemas,
            a_key_that_is_not_in_the_value_is_optional_in_the_stream,
-           an_update_is_unchanged_when_no_written_value_differs, a_delete_is_followed_by_its_tombstone,
-           an_update_of_the_key_is_delete_tombstone_create, an_update_with_the_same_key_is_one_event,
-           a_truncate_has_no_key)
+           an_update_is_unchanged_when_no_written_value_differs, payloads_are_values_without_their_schema,
+           a_delete_is_followed_by_its_tombstone, an_update_of_the_key_is_delete_tombstone_create,
+           an_update_with_the_same_key_is_one_event, a_truncate_has_no_key)

@@ -9,7 +9,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct hub_column COLUMNS[] = {{"id", "int4"}, {"na\"me", "text"}, {"big", "text"}};
+static const struct hub_column COLUMNS[] = {
+    {"id", "int4"}, {"na\"me", "text"}, {"big", "text"}, {"more", "bool"}};
 static const uint16_t KEY[] = {0};
 
 struct play {
@@ -19,6 +20,7 @@ struct play {
     size_t width; /* columns of the table */
     struct session *session;
     lsn_t lsn;
+    uint32_t ordinal;
     int64_t now;
 };
 
@@ -50,39 +52,50 @@ static void gather(struct play *p)
     buf_free(&frame);
 }
 
-/* "+c12": a change of the row 12; the text behind it is a value. */
+/* "+c12": a change of the row 12; with "&" at its end in the same transaction as the one before, "#": with an
+ * envelope. */
 static void publish(struct play *p, struct slice piece)
 {
     char op = piece.len > 1 && strchr("cudt", piece.ptr[1]) ? piece.ptr[1] : 'c';
     char id[8];
     snprintf(id, sizeof id, "%d", piece.len > 2 ? piece.ptr[2] : 0);
-    struct slice row[] = {slice_of(id), SLICE("\"n\""), {NULL, 0}};
-    struct slice old[] = {slice_of(id), {NULL, 0}, {NULL, 0}};
-    p->lsn += piece.len;
+    struct slice row[] = {slice_of(id), SLICE("\"n\""), {NULL, 0}, SLICE("true")};
+    struct slice old[] = {slice_of(id), {NULL, 0}, {NULL, 0}, {NULL, 0}};
+    char last = piece.ptr[piece.len - 1];
+    p->ordinal = last == '&' ? p->ordinal + 1 : 0;
+    p->lsn += last == '&' ? 0 : piece.len;
+    bool enveloped = hub_enveloped(p->items);
     hub_publish(p->hub, p->source,
                 &(struct hub_change){.table = p->items,
                                      .op = op,
                                      .commit_lsn = p->lsn,
+                                     .ordinal = p->ordinal,
+                                     .enveloped = enveloped,
+                                     .envelope = enveloped && last == '#' ? SLICE("{\"after\":null}")
+                                                                          : (struct slice){0},
                                      .xid = (uint32_t)p->lsn,
                                      .ts_ms = 5,
                                      .row = op == 'c' || op == 'u' ? row : NULL,
                                      .old = op == 'd' || op == 'u' ? old : NULL});
 }
 
-/* What the reader thread does, at once, when it need not wait for anybody. */
-static void read_rows(struct play *p, bool well)
+/* What the reader thread does, at once: ">": rows, and they were all, ">>": the table is gone, ">>>": rows,
+ * and there are more. */
+static void read_rows(struct play *p, size_t what)
 {
     struct hub_request request;
-    if (!hub_request_take(p->hub, p->source, 0, &request))
+    bool again;
+    if (!hub_request_next(p->hub, p->source, 0, &request, &again))
         return;
     struct hub_visibility seen = {.xmin = p->lsn, .xmax = p->lsn + 1, .insert_lsn = p->lsn - 1};
     hub_position(p->hub, p->source, p->lsn, 0);
     hub_turn(p->hub);
-    enum hub_verdict verdict = hub_rows_begin(p->hub, request.id, &seen);
-    if (verdict == HUB_GO && well && hub_rows(p->hub, request.id, SLICE("[{\"id\":1},{\"id\":2}]"), 2))
+    bool well = what != 2 && (again || hub_rows_begin(p->hub, request.id, &seen) == HUB_GO) &&
+                hub_rows(p->hub, request.id, SLICE("[{\"id\":1},{\"id\":2}]"), 2);
+    if (!well)
+        hub_rows_fail(p->hub, request.id, "the\ttable \"is\" gone", what == 2);
+    else if (what == 1)
         hub_rows_end(p->hub, request.id);
-    else
-        hub_rows_fail(p->hub, request.id, "the\ttable \"is\" gone", !well);
 }
 
 static void happen(struct play *p, struct slice piece)
@@ -96,7 +109,7 @@ static void happen(struct play *p, struct slice piece)
         hub_turn(p->hub);
         break;
     case '*':
-        table_set(p, 1 + (piece.len & 1) * 2);
+        table_set(p, (size_t[]){3, 3, 1, 4}[piece.len & 3]);
         break;
     case '!':
         hub_epoch(p->hub, p->source, piece.len & 1 ? "7-1-b" : "7-1-a", p->lsn);
@@ -105,7 +118,7 @@ static void happen(struct play *p, struct slice piece)
         gather(p);
         break;
     case '>':
-        read_rows(p, piece.len & 1);
+        read_rows(p, piece.len);
         break;
     case '~':
         p->now += (int64_t)piece.len * 700;

@@ -234,6 +234,13 @@ def sessions():
     yield "resume", play({**SUBSCRIBE, "from": "000000000000006400000000"}, b"+c1", b"!", b"<")
     yield "schema", play(SUBSCRIBE, b"+c1", b"*", b"+c2", b"<", b"**", b"<")
     yield "epoch", play(SUBSCRIBE, b"+c1", b"!!", b"<", b"~~~~~~~", b"<", b"-")
+    yield "paced", play({**SUBSCRIBE, "snapshot": True, "paced": True}, b">>>", b"<", b">", b"<", {"type": "more", "id": 1}, b"~~", b">>>", b"<",
+                        b"~" * 50, b"<", {"type": "more", "id": 1}, b">", b"<")
+    yield "transactions", play({**SUBSCRIBE, "transactions": True}, {**SUBSCRIBE, "id": 2, "transactions": True, "where": ["id", "eq", 50]},
+                               b"+c1", b"+c2&", b"<", b"+d2&", b".", b"<", b"+u1", b"+c2&", {"type": "unsubscribe", "id": 1}, b"<", b".", b"<")
+    yield "envelopes", play(SUBSCRIBE, b"+c1", {**SUBSCRIBE, "id": 2, "format": "debezium"}, b"+c1#", b"+u1", b"<", b"~" * 100, b"+t#", b"<",
+                            {**SUBSCRIBE, "id": 3, "format": "debezium", "columns": ["id"]}, b"<")
+    yield "added", play({**SUBSCRIBE, "where": ["id", "gt", 3], "transactions": True}, b"+c9", b"***", b"+u9&", b"<", b".", b"+c9", b"<", b"*", b"<")
     yield "bad", play(b"{", b"[]", {"type": "dance"}, {"type": "auth", "token": "x"}, {**SUBSCRIBE, "where": ["id", "eq", 1]}, b"--")
 
 

@@ -101,7 +101,11 @@ class WebSocket:
         """The next JSON message; a frame may hold several, one a line."""
         while not self.lines:
             self.lines = [line for line in self.text(timeout).split("\n") if line]
-        return json.loads(self.lines.pop(0))
+        line = self.lines.pop(0)
+        try:
+            return json.loads(line)
+        except ValueError as e:
+            raise ValueError(f"{e}: {line[:3000]}") from e
 
     def recv_type(self, kind, timeout=10):
         """The next message of one type (or of several, in a tuple); others are skipped."""

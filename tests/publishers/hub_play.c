@@ -68,11 +68,16 @@ void client_free(struct client *c)
     free(c);
 }
 
-/* One frame, as a socket that can take it would ask for it. */
+/* One frame, as a socket that can take it would ask for it: the one that many get, or else its own. */
 bool client_frame(struct client *c)
 {
     struct buf frame = BUF_EMPTY;
-    bool more = session_gather(c->session, &frame, now);
+    struct ws_frame *common = c->gathers ? NULL : session_frame(c->session, now);
+    if (common)
+        buf_slice(&frame, frame_payload(common));
+    bool more = common ? session_wants(c->session) : session_gather(c->session, &frame, now);
+    c->common += common ? 1 : 0;
+    frame_release(common);
     char *rest = frame.ptr;
     for (char *line; frame.len && (line = strsep(&rest, "\n"));) {
         struct json_object *message = json_tokener_parse(line);

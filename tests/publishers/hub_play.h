@@ -14,6 +14,8 @@ struct client {
     struct session *session;
     struct json_object *got[MESSAGES];
     size_t n, read, asked, cut;
+    size_t common; /* frames of it that many get */
+    bool gathers;  /* it never takes those */
 };
 
 extern struct hub *hub;

@@ -186,6 +186,54 @@ START_TEST(a_hidden_column_is_not_there)
 }
 END_TEST
 
+/* An envelope would tell of all columns, and of rows before and after. */
+START_TEST(envelopes_are_for_those_who_see_everything)
+{
+    struct client *c = client_with("\"org\":\"a\"");
+    expect(ask_for(c, 1, "whole", ",\"format\":\"debezium\""), "code", "\"unsupported\"");
+    expect(ask_for(c, 1, "keyed", ",\"format\":\"debezium\""), "code", "\"unsupported\"");
+    ck_assert(!hub_enveloped(whole) && !hub_enveloped(keyed));
+    client_free(c);
+    c = client_with("\"roles\":[\"all\"]");
+    expect(ask_for(c, 1, "whole", ",\"format\":\"debezium\""), "type", "\"subscribed\"");
+    client_free(c);
+}
+END_TEST
+
+/* A rule that names columns hides one that is added: nothing changes, also when the rights are looked at
+ * again. One that names none shows it. */
+START_TEST(an_added_column_is_under_the_rule)
+{
+    static const struct hub_column wide[] = {
+        {"id", "int4"}, {"org", "text"}, {"v", "text"}, {"secret", "text"}, {"added", "text"}};
+    static const bool all[] = {true, true, true, true, true};
+    struct client *c = client_with("\"org\":\"a\"");
+    struct json_object *first = ask_for(c, 1, "whole", "");
+    expect(ask_for(c, 2, "keyed", ""), "type", "\"subscribed\"");
+    struct hub_table_info info = {"public.whole", wide, 5, FIRST, 1, all};
+    hub_table_set(hub, source, &info);
+    info.name = "public.keyed";
+    info.identity = NULL;
+    hub_table_set(hub, source, &info);
+    struct slice row[] = {SLICE("1"), SLICE("\"a\""), SLICE("\"v\""), SLICE("\"s\""), SLICE("\"new\"")};
+    for (int i = 0; i < 2; i++)
+        hub_publish(
+            hub, source,
+            &(struct hub_change){
+                .table = i ? keyed : whole, .op = 'c', .commit_lsn = 200 + (lsn_t)i, .xid = 7, .row = row});
+    struct json_object *message = expect_op(c, "c", 1);
+    int64_t channel = json_object_get_int64(json_object_object_get(first, "channel"));
+    ck_assert_int_eq(json_object_get_int64(json_object_object_get(message, "channel")), channel);
+    expect(message, "row", "{\"id\":1,\"org\":\"a\",\"v\":\"v\"}");
+    expect(expect_type(c, "subscribed"), "id", "2");
+    expect(expect_op(c, "c", 1), "row",
+           "{\"id\":1,\"org\":\"a\",\"v\":\"v\",\"secret\":\"s\",\"added\":\"new\"}");
+    hub_access_changed(hub);
+    expect_nothing(c);
+    client_free(c);
+}
+END_TEST
+
 /* What comes from another tenant comes without its past, what goes there goes without its future. */
 START_TEST(rows_that_move_leave_nothing_behind)
 {
@@ -482,6 +530,8 @@ int main(void)
     tcase_add_test(t, welcome_shows_what_may_be_seen);
     tcase_add_test(t, forbidden_and_absent_are_the_same);
     tcase_add_test(t, a_hidden_column_is_not_there);
+    tcase_add_test(t, envelopes_are_for_those_who_see_everything);
+    tcase_add_test(t, an_added_column_is_under_the_rule);
     tcase_add_test(t, rows_that_move_leave_nothing_behind);
     tcase_add_test(t, a_key_that_changed_on_the_way_out_is_not_told);
     tcase_add_test(t, what_cannot_be_told_is_not_told);

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -13,6 +14,8 @@
 
 struct hub *hub;
 struct web *web;
+size_t web_threads;
+int frame_bits;
 int source;
 struct hub_table *items;
 char dir[] = "/tmp/test_web_XXXXXX";
@@ -50,6 +53,7 @@ void web_open(const char *origins)
                                   .allowed_hosts = "x",
                                   .web_dir = dir,
                                   .hub = hub,
+                                  .websocket_threads = web_threads,
                                   .handler = echo};
     web = web_start(&options, &e);
     ck_assert_msg(web, "%s", e.text);
@@ -94,7 +98,8 @@ int dial(int port)
     struct sockaddr_in at = {
         .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval patience = {.tv_sec = 10};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     return fd;
@@ -174,7 +179,7 @@ void rest(const char *method, const char *path, const char *headers, const char 
 
 /* ---- a WebSocket client ---- */
 
-static char *upgrade(int *fd, const char *path, const char *headers)
+char *upgrade(int *fd, const char *path, const char *headers)
 {
     char head[1000];
     int port = web_page_port(web, 0);
@@ -201,9 +206,12 @@ void expect_upgrade(const char *path, const char *headers, const char *status)
 void frame_put(int fd, int opcode, bool last, const char *text, size_t len)
 {
     unsigned char head[14] = {(unsigned char)((last ? 0x80 : 0) | opcode), 0x80 | 127};
-    for (int i = 0; i < 8; i++)
+    bool shortest = len < 126; /* control frames must have it */
+    if (shortest)
+        head[1] = (unsigned char)(0x80 | len);
+    for (int i = 0; i < 8 && !shortest; i++)
         head[2 + i] = (unsigned char)((uint64_t)len >> (56 - 8 * i));
-    put(fd, head, sizeof(head));
+    put(fd, head, shortest ? 6 : sizeof(head));
     put(fd, text, len);
 }
 
@@ -212,8 +220,7 @@ void say(int fd, const char *text)
     frame_put(fd, 1, true, text, strlen(text));
 }
 
-/* The next frame's payload; *opcode 1: text, 8: close, whose code is the payload. */
-char *frame_get(int fd, int *opcode)
+char *frame_get_whole(int fd, int *opcode, size_t *size)
 {
     unsigned char head[2], more[8];
     exact(fd, (char *)head, 2);
@@ -224,8 +231,17 @@ char *frame_get(int fd, int *opcode)
     char *text = xmalloc(len + 1);
     exact(fd, text, len);
     text[len] = 0;
+    frame_bits = head[0];
     *opcode = head[0] & 15;
+    *size = len;
     return text;
+}
+
+/* The next frame's payload; *opcode 1: text, 8: close, whose code is the payload. */
+char *frame_get(int fd, int *opcode)
+{
+    size_t size;
+    return frame_get_whole(fd, opcode, &size);
 }
 
 void hear(int fd, const char *part)

@@ -5,8 +5,12 @@
 #include "web.h"
 
 extern struct hub *hub;
+extern int source;
+extern struct hub_table *items;
 extern struct web *web;
-extern char dir[]; /* the page's: index.html and app.js */
+extern size_t web_threads; /* that write to WebSockets, of the next server */
+extern int frame_bits;     /* the first byte of the last frame that was read */
+extern char dir[];         /* the page's: index.html and app.js */
 
 void web_setup(void); /* connector "shop", table public.items with the key id */
 void web_teardown(void);
@@ -34,6 +38,8 @@ void expect_upgrade(const char *path, const char *headers, const char *status);
 int socket_of(const char *path);
 void frame_put(int fd, int opcode, bool last, const char *text, size_t len);
 void say(int fd, const char *text);
+char *upgrade(int *fd, const char *path, const char *headers); /* the answer's head, to be freed */
+char *frame_get_whole(int fd, int *opcode, size_t *size);
 char *frame_get(int fd, int *opcode); /* the next frame's payload, to be freed */
 void hear(int fd, const char *part);  /* in the next frame */
 void hear_close(int fd, int code);    /* `closing`, and the end of the connection */

@@ -1,0 +1,141 @@
+"""What a subscription can ask for beside rows: its pace, transactions, Kafka's envelopes; and columns that come while it lasts.
+Source: docs/PROTOCOL.md."""
+import time
+
+from fold import difference, events, name_of, table
+from services import WebSocket, wait_until
+from subscriptions import Client, Told, changes, started, subscribe, welcomes
+
+ITEMS = "create table items(id bigint primary key, v int, note text);"
+
+
+def readers(ctx, db):
+    return int(ctx.postgres.psql(f"select count(*) from pg_stat_activity where datname = '{db}' and application_name = 'walwire live rows'"))
+
+
+# ---- pace ----
+
+def test_paced_clients_get_a_batch_when_they_ask_for_it(ctx):
+    """One dawdles in the middle of its rows: others are read meanwhile, unpaced and paced; then it goes on, and nothing is missing."""
+    db, _, engine = started(ctx, ITEMS + "insert into items select i, i, 'n' from generate_series(1, 3000) i;")
+    with WebSocket(engine.ws) as slow, WebSocket(engine.ws) as other:
+        assert subscribe(slow, table="public.items", snapshot=True, paced=True)["mode"] == "snapshot"
+        rows = slow.recv_type("rows")["rows"]
+        slow.send({"type": "ping", "n": 1})
+        assert slow.recv()["type"] == "pong", "a batch that nobody asked for"
+        assert readers(ctx, db) == 1
+        ctx.postgres.psql("update items set v = -1 where id % 2 = 0; delete from items where id > 2990", db)
+        for n, paced in ((1, False), (2, True)):
+            subscribe(other, n, table="public.items", snapshot=True, paced=paced)
+            while (m := other.recv())["type"] != "ready":
+                if paced and m["type"] == "rows":
+                    other.send({"type": "more", "id": n})
+            assert m["count"] == 2990
+            other.send({"type": "unsubscribe", "id": n})
+        batches, got, told = 1, None, []
+        slow.send({"type": "more", "id": 1})
+        while (got := slow.recv(20))["type"] != "ready":
+            assert got["type"] == "rows"
+            rows += got["rows"]
+            batches += 1
+            slow.send({"type": "more", "id": 1})
+        assert len(rows) == 3000 == got["count"] and 4 < batches < 100 and all(r["v"] == r["id"] for r in rows)
+        folded = {name_of({"id": r["id"]}): r for r in rows}
+        for m in changes(slow, 1510, 20):
+            folded[name_of(m["key"])] = m["row"]
+        assert difference({k: r for k, r in folded.items() if r}, table(ctx.postgres, db, "items")) == ""
+        wait_until(lambda: readers(ctx, db) == 0, 5, "the transactions to be over")
+
+
+def test_a_paced_client_that_goes_leaves_no_transaction(ctx):
+    db, _, engine = started(ctx, ITEMS + "insert into items select i, i, 'n' from generate_series(1, 3000) i;")
+    ws = WebSocket(engine.ws)
+    subscribe(ws, table="public.items", snapshot=True, paced=True)
+    ws.recv_type("rows")
+    assert readers(ctx, db) == 1
+    ws.close()
+    wait_until(lambda: readers(ctx, db) == 0, 5, "the transaction to be over", every=0.05)
+
+
+# ---- transactions ----
+
+def test_transactions_are_framed_across_tables(ctx):
+    db, _, engine = started(ctx, ITEMS + "create table other(id int primary key);")
+    with WebSocket(engine.ws) as ws:
+        ids = {subscribe(ws, n, table=f"public.{name}", transactions=True)["channel"]: name for n, name in enumerate(("items", "other"))}
+        ctx.postgres.psql("begin; insert into items values (1, 1, 'a'); insert into other values (1); update items set id = 2; commit;"
+                          "insert into other values (2);", db)
+        got = [ws.recv_type(("begin", "change", "commit")) for _ in range(11)]
+        xids = [int(x) for x in ctx.postgres.psql("select xmin from items union all select xmin from other where id = 2", db).split()]
+    steps = [(m["type"], ids[m["channel"]]) for m in got if m["tx"] == xids[0]]
+    assert sorted(steps[-2:]) == [("commit", "items"), ("commit", "other")]
+    assert steps[:2] == [("begin", "items"), ("change", "items")] and steps[2:4] == [("begin", "other"), ("change", "other")]
+    assert steps[4:6] == [("change", "items")] * 2, "an update of the key is a delete and a creation"
+    assert {m["count"] for m in got[:8] if m["type"] == "commit"} == {3, 1}
+    assert [(m["type"], ids[m["channel"]], m["tx"]) for m in got[8:]] == [(t, "other", xids[1]) for t in ("begin", "change", "commit")]
+    assert [m["pos"] for m in got] == sorted(m["pos"] for m in got) and got[8]["pos"] > got[7]["pos"]
+
+
+# ---- envelopes ----
+
+EVENTS = """insert into items values (1, 1, 'a'), (2, 2, null); update items set v = 5 where id = 1; update items set id = 3 where id = 2;
+    update items set note = repeat('x', 5000) where id = 1; delete from items where id = 3; truncate items;"""
+
+
+def test_envelopes_are_what_kafka_gets(ctx):
+    """Byte for byte as JSON: with schemas in Kafka, for old rows, changed keys and a large value that is left as it was."""
+    db = ctx.database(ITEMS + "alter table items replica identity full;")
+    spec = ctx.connector(db, provide__transaction__metadata="true", skipped__operations="none")
+    engine = ctx.walwire(spec)
+    engine.wait_streaming(spec, ctx.postgres)
+    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
+    with WebSocket(engine.ws) as ws:
+        assert subscribe(ws, table="public.items", format="debezium")["type"] == "subscribed"
+        ctx.postgres.psql(EVENTS, db)
+        got = changes(ws, 8)
+    assert [m["op"] for m in got] == ["c", "c", "u", "d", "c", "u", "d", "t"]
+    topic = f"{spec['config']['topic.prefix']}.public.items"
+    wait_until(lambda: len(events(ctx.kafka, topic)) == 8, 20, "the records")
+    for told, record in zip(got, events(ctx.kafka, topic)):
+        assert told["envelope"] == {k: v for k, v in record.items() if k not in ("key", "record")}, told
+        assert told["key"] == record["key"] and "row" not in told and "old" not in told
+    assert got[5]["envelope"]["after"]["note"] == "x" * 5000 and got[2]["envelope"]["transaction"]["id"]
+
+
+def test_what_kafka_does_not_get_is_null(ctx):
+    """A truncate is skipped unless skipped.operations says otherwise."""
+    db, _, engine = started(ctx, ITEMS)
+    with WebSocket(engine.ws) as ws:
+        subscribe(ws, table="public.items", format="debezium", where=["v", "gt", 0])
+        ctx.postgres.psql("insert into items values (1, 0, 'a'), (2, 2, 'b'); truncate items", db)
+        c, t = changes(ws, 2)
+        assert c["key"] == {"id": 2} and c["envelope"]["after"] == {"id": 2, "v": 2, "note": "b"}
+        assert (t["op"], t["envelope"]) == ("t", None)
+
+
+# ---- columns ----
+
+def test_columns_that_come_and_go(ctx):
+    """ADD COLUMN appears in a new `subscribed` before the first change that has it; named columns go on; DROP COLUMN resets."""
+    db, _, engine = started(ctx, ITEMS + "insert into items values (1, 1, 'a');")
+    with WebSocket(engine.ws) as ws:
+        first = subscribe(ws, 1, table="public.items", transactions=True)
+        subscribe(ws, 2, table="public.items", columns=["id", "v"], where=["v", "gt", 0])
+        ctx.postgres.psql("begin; update items set v = 2; alter table items add extra int default 7; update items set v = 3; commit;"
+                          "insert into items values (2, 2, 'b', 8)", db)
+        got = [ws.recv_type(("subscribed", "change", "begin", "commit", "reset")) for _ in range(11)]
+        mine = [m for m in got if m.get("id") == 1 or "tx" in m]
+        assert [m["type"] for m in mine] == ["begin", "change", "subscribed", "change", "commit", "begin", "change", "commit"], mine
+        again = mine[2]
+        assert [c["name"] for c in again["columns"]] == ["id", "v", "note", "extra"] and again["mode"] == "live"
+        assert mine[1]["channel"] == first["channel"] != again["channel"] == mine[3]["channel"] == mine[4]["channel"]
+        assert mine[3]["row"] == {"id": 1, "v": 3, "note": "a", "extra": 7} and mine[4]["count"] == 2
+        named = [m for m in got if m["type"] == "change" and "tx" not in m]
+        assert [m["row"] for m in named] == [{"id": 1, "v": 2}, {"id": 1, "v": 3}, {"id": 2, "v": 2}]
+        ctx.postgres.psql("alter table items drop note; insert into items values (3, 3, 9)", db)
+        resets = [ws.recv_type(("change", "reset")) for _ in range(2)]
+        assert [(m["type"], m["reason"]) for m in resets] == [("reset", "schema")] * 2
+        assert subscribe(ws, 1, table="public.items", where=["extra", "ge", 9], snapshot=True)["type"] == "subscribed"
+        ws.recv_type("ready")
+        ctx.postgres.psql("insert into items values (4, 4, 10)", db)
+        assert ws.recv_type("change")["row"] == {"id": 4, "v": 4, "extra": 10}
