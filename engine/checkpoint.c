@@ -14,6 +14,7 @@
 #define IDLE_SAVE_BYTES (16 << 20)
 #define COMMIT_STEP_MS  500
 #define COMMIT_STOP_MS  8000
+#define KEPT_MS         2000
 
 /* The LSN that a snapshot begins with is where its rows stand, not what has been streamed: changes before it
  * come first when it broke off. */
@@ -226,11 +227,31 @@ static bool replaced(const struct pipeline *p)
     return p->config->standby && p->link && !link_heard(p->link);
 }
 
+/* Were the process killed between the two, what browsers resume from would end before the stream begins: the
+ * position waits for their files, which takes some milliseconds, but not for a disk that hangs. */
+static bool wait_kept(struct pipeline *p, struct ledger_position *at)
+{
+    if (!p->live)
+        return false;
+    if (p->unkept.lsn <= checkpoint_position(&p->offset))
+        p->unkept = *at;
+    *at = p->unkept;
+    return live_kept(p->live) < at->lsn &&
+           clock_mono_ms() - p->saved_ms < p->config->offset_flush_ms + KEPT_MS;
+}
+
+bool checkpoint_waits(const struct pipeline *p)
+{
+    return !p->put_off && p->unkept.lsn > checkpoint_position(&p->offset);
+}
+
 static bool tick(struct pipeline *p, bool now, struct err *e)
 {
     struct ledger_position at = ledger_safe(p->ledger);
     bool due = now || clock_mono_ms() - p->saved_ms >= p->config->offset_flush_ms;
     if (due && at.lsn > checkpoint_position(&p->offset)) {
+        if (!now && wait_kept(p, &at))
+            return true;
         FAILPOINT("ledger-safe");
         return save_closed(p, at, e);
     }

@@ -6,6 +6,7 @@
 
 /* argv[0] is the command's name. Returns the process's exit status. */
 int command_serve(int argc, char **argv);
+int command_gateway(int argc, char **argv);
 int command_stream(int argc, char **argv);
 
 /* Prints "walwire: text" to stderr and returns 1. */

@@ -1,18 +1,18 @@
 /* command_serve.c - the server: hub, offsets, worker, web, until a signal. */
 #include "api.h"
 #include "command.h"
+#include "command_settings.h"
 #include "config.h"
 #include "configs.h"
 #include "exactly_once.h"
 #include "log.h"
 #include "offsets.h"
+#include "retention.h"
 #include "security.h"
 #include "web.h"
 #include "worker.h"
 #include "xmalloc.h"
 
-#include <libgen.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +55,13 @@ static const char help[] =
     "  websocket.allowed.origins           pages of other hosts that may connect\n"
     "  websocket.auth.jwt.public.key.file  whose tokens browsers must show; also .secret.file, .jwks.file, "
     ".jwks.url\n"
+    "  websocket.retention.ms              how far back browsers may resume, preset 3600000 (an hour); 0: as "
+    "far "
+    "as .bytes go\n"
+    "  websocket.retention.bytes           memory for that, of all connectors, preset 67108864\n"
+    "  websocket.retention.dir             keeps it in files as well, across restarts (docs/PROTOCOL.md)\n"
+    "  websocket.threads                   that write to browsers, preset half of the machine's cores, 1 to "
+    "4\n"
     "  websocket.rules.file                who may read which tables, columns and rows (docs/SECURITY.md)\n"
     "  walwire.rest.users.file             a login for REST: NAME:HASH lines, as htpasswd -B makes them\n"
     "  walwire.allowed.hosts               names by which listeners on loopback may be called\n"
@@ -62,64 +69,6 @@ static const char help[] =
     "  log.level, log.format               error warn info debug; text json (also WALWIRE_LOG_LEVEL, "
     "WALWIRE_LOG_FORMAT)\n\n"
     "CONNECTOR.json is what would be sent to POST /connectors, or its config alone with a \"name\".\n";
-
-/* ---- settings ---- */
-
-static const char *listeners_of(const struct props *p, const char *name, const char *preset)
-{
-    const char *text = props_get_or(p, name, preset);
-    return strcmp(text, "none") == 0 ? "" : text;
-}
-
-/* Beside the binary in a checkout (build/walwire, web/), or where `make install` puts it. */
-static char *web_dir_of(const struct props *p)
-{
-    const char *given = props_get(p, "web.dir");
-    if (given)
-        return xstrdup(given);
-    char exe[PATH_MAX], real[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    const char *dir = dirname(exe);
-    static const char *const places[] = {"../web", "../share/walwire/web"};
-    for (size_t i = 0; i < 2; i++) {
-        char *path = xasprintf("%s/%s", dir, places[i]);
-        bool found = realpath(path, real) && access(real, R_OK) == 0;
-        free(path);
-        if (found)
-            return xstrdup(real);
-    }
-    return xstrdup("web");
-}
-
-static const char *env_or(const char *name, const char *preset)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : preset;
-}
-
-static bool apply_log(const struct props *p, struct err *e)
-{
-    enum log_level level;
-    const char *name = props_get_or(p, "log.level", env_or("WALWIRE_LOG_LEVEL", "info"));
-    const char *format = props_get_or(p, "log.format", env_or("WALWIRE_LOG_FORMAT", "text"));
-    if (!log_level_parse(name, &level))
-        return err_set(e, ERR_CONFIG, "log.level=%s: use error, warn, info or debug", name);
-    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-        return err_set(e, ERR_CONFIG, "log.format=%s: use text or json", format);
-    log_set_level(level);
-    log_set_json(strcmp(format, "json") == 0);
-    return true;
-}
-
-static struct props *read_worker(const char *path, struct err *e)
-{
-    struct props *raw = props_new(), *expanded = NULL;
-    if (props_read_file(raw, path, e) && props_confine(raw, e))
-        expanded = props_expand(raw, e);
-    props_free(raw);
-    return expanded;
-}
 
 /* ---- connectors of the command line ---- */
 
@@ -143,17 +92,18 @@ static bool add_connector(struct server *s, const char *path, struct err *e)
 
 static bool open_web(struct server *s, struct err *e)
 {
-    char *dir = web_dir_of(s->worker_props);
-    struct web_options o = {.listeners = listeners_of(s->worker_props, "listeners", REST_PRESET),
-                            .websocket_listeners =
-                                s->hub ? listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET)
-                                       : "",
-                            .allowed_origins = props_get(s->worker_props, "websocket.allowed.origins"),
-                            .web_dir = dir,
-                            .hub = s->hub,
-                            .handler = api_handle,
-                            .handler_ctx = s->worker};
-    bool ok = security_web(s->worker_props, &o, e) && security_access(s->worker_props, &o.access, e);
+    char *dir = settings_web_dir(s->worker_props);
+    struct web_options o = {
+        .listeners = settings_listeners(s->worker_props, "listeners", REST_PRESET),
+        .websocket_listeners =
+            s->hub ? settings_listeners(s->worker_props, "websocket.listeners", PAGE_PRESET) : "",
+        .allowed_origins = props_get(s->worker_props, "websocket.allowed.origins"),
+        .web_dir = dir,
+        .hub = s->hub,
+        .handler = api_handle,
+        .handler_ctx = s->worker};
+    bool ok = settings_threads(s->worker_props, &o.websocket_threads, e) &&
+              security_web(s->worker_props, &o, e) && security_access(s->worker_props, &o.access, e);
     s->web = ok ? web_start(&o, e) : NULL;
     free(dir);
     if (s->web && web_rest_port(s->web, 0))
@@ -182,15 +132,24 @@ static bool restore(struct server *s, struct err *e)
     return true;
 }
 
+static bool open_hub(struct server *s, struct err *e)
+{
+    struct hub_options window = {.heartbeat_ms = HEARTBEAT_MS};
+    if (!retention_options(s->worker_props, &window, e))
+        return false;
+    if (!*settings_listeners(s->worker_props, "websocket.listeners", PAGE_PRESET))
+        return true;
+    s->hub = hub_new(&window);
+    return retention_keep(s->worker_props, s->hub, e);
+}
+
 static bool server_open(struct server *s, int n, char **connectors, struct err *e)
 {
     enum exactly_once_support support;
-    if (!apply_log(s->worker_props, e) || !exactly_once_worker(s->worker_props, &support, e) ||
+    if (!settings_log(s->worker_props, e) || !exactly_once_worker(s->worker_props, &support, e) ||
         !(s->offsets = offsets_open(s->worker_props, e)) || !configs_open(s->worker_props, &s->configs, e))
         return false;
-    if (*listeners_of(s->worker_props, "websocket.listeners", PAGE_PRESET))
-        s->hub = hub_new(&(struct hub_options){.heartbeat_ms = HEARTBEAT_MS});
-    if (!(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)))
+    if (!open_hub(s, e) || !(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)))
         return false;
     worker_keep(s->worker, s->configs);
     worker_set_starting(s->worker, true);
@@ -260,7 +219,7 @@ int command_serve(int argc, char **argv)
     }
     struct err e = {0};
     security_undumpable();
-    struct server s = {.worker_props = read_worker(argv[1], &e)};
+    struct server s = {.worker_props = settings_read(argv[1], &e)};
     if (!s.worker_props)
         return command_fail(&e);
     command_block_signals();

@@ -97,6 +97,7 @@ struct config {
     struct type_modes modes;
     struct json_style key_style, value_style;
     bool tombstones, transaction_metadata, extended_headers;
+    bool transaction_position; /* END records tell gateways epoch and place, in a header */
     enum failure_mode converting_failure, processing_failure; /* event.*.failure.handling.mode */
     enum too_large too_large;                                 /* walwire.record.too.large */
     char *dead_letter_topic; /* walwire.dead.letter.topic; NULL: <topic.prefix>.dead-letter */

@@ -2,8 +2,7 @@
  * makes of each.
  *
  * An option that walwire lacks is refused where ignoring it would change what is written, and accepted
- * without effect where it would not. Names and presets are those that the connector's own /config endpoint
- * answers. */
+ * without effect where it would not. Names and presets are what the connector's own /config endpoint says. */
 #include "config_table.h"
 
 #include <stddef.h>
@@ -220,6 +219,8 @@ const struct option config_options[] = {
      "Writes a record without value after a delete.", M},
     {"provide.transaction.metadata", BOOL, "false", AT(transaction_metadata), "CONNECTOR_ADVANCED",
      "Writes begin and end of transactions, and numbers the events in them.", L},
+    {"walwire.transaction.position", BOOL, "false", AT(transaction_position), "CONNECTOR_ADVANCED",
+     "walwire's own: END records also tell gateways where they are (docs/GATEWAY.md).", L},
     {"transaction.metadata.factory", CLASS,
      "io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory", NONE, "CONNECTOR_ADVANCED",
      "How they are written.", L, REFUSED("walwire loads no Java classes: remove the option")},

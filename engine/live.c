@@ -2,7 +2,9 @@
 #include "live.h"
 
 #include "clock.h"
+#include "feed_refill.h"
 #include "live_rows.h"
+#include "log.h"
 #include "row_json.h"
 #include "selection.h"
 #include "xmalloc.h"
@@ -16,12 +18,16 @@ struct live {
     const struct config *config;
     int source;
     struct live_rows *rows;
+    struct live_table **known; /* of live_tables, until the first live_epoch */
+    size_t n_known;
+    bool begun;
 };
 
 /* Of a relation's columns those that are captured, each with the way its values are written. */
 struct live_table {
     struct live *live;
     struct hub_table *handle;
+    struct hub_table_info info; /* as it was told */
     struct arena arena;
     size_t n;
     uint16_t *column; /* index into the tuple */
@@ -44,17 +50,53 @@ struct live *live_new(struct hub *hub, const struct config *config, int wake_fd)
     return l;
 }
 
+static void known_free(struct live *l)
+{
+    while (l->n_known > 0)
+        live_table_free(l->known[--l->n_known]);
+    free(l->known);
+    l->known = NULL;
+}
+
 void live_free(struct live *l)
 {
     if (!l)
         return;
     hub_source_end(l->hub, l->source);
     live_rows_free(l->rows);
+    known_free(l);
     free(l);
+}
+
+static const struct hub_table_info *known_find(void *ctx, const char *name, struct hub_table **handle)
+{
+    const struct live *l = ctx;
+    for (size_t i = 0; i < l->n_known; i++)
+        if (strcmp(l->known[i]->info.name, name) == 0) {
+            *handle = l->known[i]->handle;
+            return &l->known[i]->info;
+        }
+    return NULL;
+}
+
+void live_refill(struct live *l, const struct props *worker, const char *epoch, lsn_t start,
+                 lsn_t last_commit)
+{
+    const struct feed_refill refill = {worker, l->config,   l->hub,     l->source, epoch,
+                                       start,  last_commit, known_find, l};
+    if (l->begun || !l->n_known || hub_kept(l->hub, l->source) != UINT64_MAX)
+        return;
+    if (worker)
+        feed_refill(&refill);
+    else
+        log_info("browsers of before a restart begin anew: set websocket.retention.dir, or "
+                 "provide.transaction.metadata and walwire.transaction.position (docs/GATEWAY.md)");
 }
 
 void live_epoch(struct live *l, const char *epoch, lsn_t start)
 {
+    l->begun = true;
+    known_free(l);
     hub_epoch(l->hub, l->source, epoch, start);
 }
 
@@ -63,9 +105,24 @@ void live_position(struct live *l, lsn_t lsn, int64_t commit_us)
     hub_position(l->hub, l->source, lsn, commit_us ? clock_wall_ms() - commit_us / 1000 : 0);
 }
 
+lsn_t live_kept(const struct live *l)
+{
+    return hub_kept(l->hub, l->source);
+}
+
 bool live_wants_position(const struct live *l)
 {
     return hub_waits(l->hub, l->source);
+}
+
+static void known_add(struct live *l, struct live_table *t)
+{
+    if (l->begun) {
+        live_table_free(t);
+        return;
+    }
+    l->known = xrealloc(l->known, (l->n_known + 1) * sizeof *l->known);
+    l->known[l->n_known++] = t;
 }
 
 void live_tables(struct live *l, PGconn *conn, const struct tables *tables, struct types *types)
@@ -78,7 +135,7 @@ void live_tables(struct live *l, PGconn *conn, const struct tables *tables, stru
             break;
         struct relation *rel = catalog_relation(conn, t, ahead, false, types, &ignored);
         if (rel)
-            live_table_free(live_table_new(l, rel, types));
+            known_add(l, live_table_new(l, rel, types));
         relation_free(rel);
     }
     catalog_ahead_free(ahead);
@@ -121,8 +178,9 @@ static void take_columns(struct live_table *t, const struct relation *rel, const
         t->style[t->n] = row_style_of(types, rel->columns[i].type_oid, &t->arena);
         t->identity[t->n] = rel->columns[i].identity;
         uint32_t oid = rel->columns[i].type_oid;
-        columns[t->n++] = (struct hub_column){rel->columns[i].name, type_label(types, oid, &t->arena),
-                                              base_label(types, oid, &t->arena)};
+        columns[t->n++] =
+            (struct hub_column){arena_strdup(&t->arena, rel->columns[i].name),
+                                type_label(types, oid, &t->arena), base_label(types, oid, &t->arena)};
     }
 }
 
@@ -159,9 +217,9 @@ struct live_table *live_table_new(struct live *l, const struct relation *rel, co
     selection_shown(l->config, rel, types, wanted);
     take_columns(t, rel, types, wanted, columns);
     char *name = arena_printf(&t->arena, "%s.%s", rel->schema, rel->name);
-    const struct hub_table_info info = {name,       columns, t->n, key, take_key(t, l->config, rel, key),
-                                        t->identity};
-    t->handle = hub_table_set(l->hub, l->source, &info);
+    t->info =
+        (struct hub_table_info){name, columns, t->n, key, take_key(t, l->config, rel, key), t->identity};
+    t->handle = hub_table_set(l->hub, l->source, &t->info);
     return t;
 }
 
@@ -212,17 +270,27 @@ static void bind_values(struct live_table *t, const size_t *offsets, struct slic
     }
 }
 
-static void publish(struct live_table *t, const struct change *c, char op, uint32_t *ordinal, bool with_row,
-                    bool with_old)
+/* What is written for this part of a change. */
+struct part {
+    char op;
+    bool row, old;
+};
+
+static void publish(struct live_table *t, const struct change *c, struct part part, uint32_t *ordinal,
+                    const struct envelope *made)
 {
-    const struct hub_change change = {.table = t->handle,
-                                      .op = op,
-                                      .commit_lsn = c->tx->commit_lsn,
-                                      .ordinal = (*ordinal)++,
-                                      .xid = c->tx->xid,
-                                      .ts_ms = c->tx->commit_us / 1000,
-                                      .row = with_row ? t->row : NULL,
-                                      .old = with_old ? t->old : NULL};
+    bool enveloped = hub_enveloped(t->handle);
+    struct hub_change change = {.table = t->handle,
+                                .op = part.op,
+                                .commit_lsn = c->tx->commit_lsn,
+                                .ordinal = (*ordinal)++,
+                                .xid = c->tx->xid,
+                                .ts_ms = c->tx->commit_us / 1000,
+                                .row = part.row ? t->row : NULL,
+                                .old = part.old ? t->old : NULL,
+                                .enveloped = enveloped};
+    if (enveloped && made)
+        change.envelope = envelope_payload(made, (enum change_op)part.op);
     hub_publish(t->live->hub, t->live->source, &change);
 }
 
@@ -235,8 +303,9 @@ static bool is_followed(struct live_table *t, const struct change *c)
     return t->follows;
 }
 
-void live_change(struct live_table *t, const struct change *c, uint32_t *ordinal, bool key_changed)
+void live_change(struct live_table *t, const struct change *c, uint32_t *ordinal, const struct envelope *made)
 {
+    bool key_changed = made && envelope_key_changed(made);
     if (!is_followed(t, c)) {
         *ordinal += key_changed ? 2 : 1;
         return;
@@ -253,9 +322,9 @@ void live_change(struct live_table *t, const struct change *c, uint32_t *ordinal
     if (old)
         bind_values(t, old_offsets, t->old);
     if (key_changed) {
-        publish(t, c, 'd', ordinal, false, true);
-        publish(t, c, 'c', ordinal, true, false);
+        publish(t, c, (struct part){.op = 'd', .old = true}, ordinal, made);
+        publish(t, c, (struct part){.op = 'c', .row = true}, ordinal, made);
     } else {
-        publish(t, c, (char)c->op, ordinal, row, old);
+        publish(t, c, (struct part){(char)c->op, row, old}, ordinal, made);
     }
 }

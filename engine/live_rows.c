@@ -1,8 +1,10 @@
 /* live_rows.c - reads a table in one REPEATABLE READ transaction, whose visibility the hub joins to the
  * stream.
  *
- * A table may be locked, or take long to be searched, and a connector that is to end waits for this thread:
- * what the server is at is ended when nobody wants its rows any more. */
+ * Several may be open at a time, each with a session of its own: whose client has enough to read, or has not
+ * asked for more, waits while others are read on, a batch each in turn. A table may be locked, or take long
+ * to be searched, and a connector that is to end waits for this thread: what the server is at is ended when
+ * nobody wants its rows any more. */
 #include "live_rows.h"
 
 #include "catalog.h"
@@ -18,11 +20,22 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define TAKE_MS    200
-#define FETCH_ROWS 500
-#define TRIES_MOST 5 /* to take a snapshot on a standby while nothing is replayed */
-#define TEXT(n)    #n
-#define FETCH(n)   "FETCH " TEXT(n) " FROM walwire_rows"
+#define TAKE_MS     200
+#define FETCH_ROWS  500 /* at most: as many as make about FETCH_BYTES */
+#define FETCH_FIRST 50
+#define FETCH_BYTES (128 << 10)
+#define TRIES_MOST  5 /* to take a snapshot on a standby while nothing is replayed */
+
+/* A snapshot that is open. */
+struct reading {
+    struct reading *next;
+    struct hub_request asked;
+    PGconn *conn;
+    struct types *types;
+    struct arena arena;
+    struct row_style *styles; /* by column; NULL before the first row */
+    int rows;                 /* of the next batch */
+};
 
 struct live_rows {
     struct hub *hub;
@@ -31,6 +44,8 @@ struct live_rows {
     pthread_t thread;
     bool started;
     atomic_bool stop;
+    struct reading *open;
+    struct buf text; /* of one batch */
 };
 
 /* ---- visibility ---- */
@@ -125,8 +140,9 @@ static bool is_unwanted(void *ctx)
     return atomic_load(&a->rows->stop) || !hub_rows_wanted(a->rows->hub, a->request);
 }
 
-static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct asked *asked, struct err *e)
+static bool declare_cursor(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
 {
+    struct asked asked = {r, q->id};
     char *table = quoted_table(conn, q->table, e);
     if (!table)
         return false;
@@ -139,7 +155,7 @@ static bool declare_cursor(PGconn *conn, const struct hub_request *q, struct ask
     buf_printf(&sql, " FROM %s", table);
     if (q->where)
         buf_printf(&sql, " WHERE %s", q->where);
-    PGresult *res = pg_query_while(conn, e, sql.ptr, is_unwanted, asked);
+    PGresult *res = pg_query_while(conn, e, sql.ptr, is_unwanted, &asked);
     PQclear(res);
     buf_free(&sql);
     free(table);
@@ -176,27 +192,35 @@ static struct row_style *styles_of(const PGresult *res, const struct types *type
     return styles;
 }
 
-static bool send_rows(struct live_rows *r, PGconn *conn, const struct hub_request *q,
-                      const struct types *types, struct err *e)
+/* As many rows as make a message of a good size, judged by those before. */
+static int rows_next(int before, size_t bytes)
 {
-    struct arena arena = {0};
-    struct row_style *styles = NULL;
-    struct buf b = BUF_EMPTY;
-    struct asked asked = {r, q->id};
-    bool ok = declare_cursor(conn, q, &asked, e), more = ok;
-    while (more) {
-        PGresult *res = pg_query_while(conn, e, FETCH(FETCH_ROWS), is_unwanted, &asked);
-        int n = res ? PQntuples(res) : 0;
-        ok = res != NULL;
-        if (n && !styles)
-            styles = styles_of(res, types, &arena);
-        if (n)
-            write_rows(&b, res, styles);
-        PQclear(res);
-        more = n && hub_rows(r->hub, q->id, buf_view(&b), (size_t)n);
-    }
-    buf_free(&b);
-    arena_free(&arena);
+    size_t most = (size_t)before * 4, fit = (size_t)before * FETCH_BYTES / (bytes + 1);
+    fit = fit < most ? fit : most;
+    return fit > FETCH_ROWS ? FETCH_ROWS : fit < 1 ? 1 : (int)fit;
+}
+
+/* The next batch. *more: there may be another, and somebody wants it. */
+static bool send_rows(struct live_rows *r, struct reading *x, bool *more, struct err *e)
+{
+    char fetch[60];
+    struct asked asked = {r, x->asked.id};
+    snprintf(fetch, sizeof fetch, "FETCH %d FROM walwire_rows", x->rows);
+    PGresult *res = pg_query_while(x->conn, e, fetch, is_unwanted, &asked);
+    int n = res ? PQntuples(res) : 0;
+    bool ok = res != NULL;
+    *more = n == x->rows;
+    if (n && !x->styles)
+        x->styles = styles_of(res, x->types, &x->arena);
+    if (n)
+        write_rows(&r->text, res, x->styles);
+    PQclear(res);
+    if (n && !hub_rows(r->hub, x->asked.id, buf_view(&r->text), (size_t)n))
+        *more = false;
+    if (n)
+        x->rows = rows_next(n, r->text.len);
+    if (r->text.len > 8 * FETCH_BYTES)
+        buf_free(&r->text);
     return ok;
 }
 
@@ -215,49 +239,107 @@ static bool session_set(PGconn *conn, struct err *e)
     return pg_run(conn, e, "SET lock_timeout = '5s'") && pg_run(conn, e, "SET synchronous_commit = local");
 }
 
-static bool serve(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
+static PGconn *rows_connect(const struct live_rows *r, struct err *e)
 {
-    enum hub_verdict verdict = HUB_AGAIN;
-    struct types *types = types_new();
-    bool ok = session_set(conn, e) && catalog_types(conn, types, NULL, e);
-    while (ok && verdict == HUB_AGAIN) {
-        verdict = begin_rows(r, conn, q->id, e);
-        ok = e->kind == ERR_NONE && (verdict != HUB_AGAIN || pg_run(conn, e, "ROLLBACK"));
-    }
-    if (ok && verdict == HUB_GO)
-        ok = send_rows(r, conn, q, types, e);
-    if (ok)
-        flush_wal(conn);
-    types_free(types);
-    return ok;
-}
-
-static void serve_request(struct live_rows *r, const struct hub_request *q)
-{
-    struct err e = {0};
     struct buf info = BUF_EMPTY;
     config_conninfo(r->config, "walwire live rows", false, &info);
-    PGconn *conn = pg_connect(info.ptr, &e);
+    PGconn *conn = pg_connect(info.ptr, e);
     explicit_bzero(info.ptr, info.len);
     buf_free(&info);
-    if (conn && serve(r, conn, q, &e)) {
-        hub_rows_end(r->hub, q->id);
-    } else {
-        if (!is_unwanted(&(struct asked){r, q->id}))
-            log_warn("reading %s for a browser: %s", q->table, e.text);
-        hub_rows_fail(r->hub, q->id, "the table cannot be read now", e.kind == ERR_RETRY);
-    }
+    return conn;
+}
+
+/* The transaction that reads cannot: it would end. */
+static void flush_beside(const struct live_rows *r)
+{
+    struct err ignored = {0};
+    PGconn *conn = rows_connect(r, &ignored);
+    if (conn && session_set(conn, &ignored))
+        flush_wal(conn);
     PQfinish(conn);
+}
+
+/* Up to where rows can be fetched. *wanted: they are. */
+static bool reading_begin(struct live_rows *r, struct reading *x, bool *wanted, struct err *e)
+{
+    const struct hub_request *q = &x->asked;
+    enum hub_verdict verdict = HUB_AGAIN;
+    bool ok = session_set(x->conn, e) && catalog_types(x->conn, x->types, NULL, e);
+    while (ok && verdict == HUB_AGAIN) {
+        verdict = begin_rows(r, x->conn, q->id, e);
+        ok = e->kind == ERR_NONE && (verdict != HUB_AGAIN || pg_run(x->conn, e, "ROLLBACK"));
+    }
+    *wanted = ok && verdict == HUB_GO;
+    if (*wanted && q->place_first && hub_waits(r->hub, r->source))
+        flush_beside(r);
+    return ok && (!*wanted || declare_cursor(r, x->conn, q, e));
+}
+
+static void reading_end(struct live_rows *r, struct reading *x, bool ok, const struct err *e)
+{
+    struct reading **at = &r->open;
+    while (*at != x)
+        at = &(*at)->next;
+    *at = x->next;
+    if (ok)
+        flush_wal(x->conn);
+    if (!ok && !is_unwanted(&(struct asked){r, x->asked.id}))
+        log_warn("reading %s for a browser: %s", x->asked.table, e->text);
+    PQfinish(x->conn); /* before the next one may have its place */
+    if (ok)
+        hub_rows_end(r->hub, x->asked.id);
+    else
+        hub_rows_fail(r->hub, x->asked.id, "the table cannot be read now", e->kind == ERR_RETRY);
+    types_free(x->types);
+    arena_free(&x->arena);
+    free(x);
+}
+
+static void reading_new(struct live_rows *r, const struct hub_request *q)
+{
+    struct err e = {0};
+    bool wanted = false;
+    struct reading *x = xcalloc(1, sizeof *x);
+    x->asked = *q;
+    x->rows = FETCH_FIRST;
+    x->types = types_new();
+    x->next = r->open;
+    r->open = x;
+    x->conn = rows_connect(r, &e);
+    bool ok = x->conn && reading_begin(r, x, &wanted, &e);
+    if (!wanted || !ok)
+        reading_end(r, x, ok, &e);
+}
+
+static void reading_go_on(struct live_rows *r, uint64_t request)
+{
+    struct err e = {0};
+    bool more = false;
+    struct reading *x = r->open;
+    while (x->asked.id != request)
+        x = x->next;
+    bool ok = hub_rows_wanted(r->hub, request) ? send_rows(r, x, &more, &e)
+                                               : err_set(&e, ERR_RETRY, "nobody waits");
+    if (!more || !ok)
+        reading_end(r, x, ok, &e);
 }
 
 static void *rows_run(void *arg)
 {
     struct live_rows *r = arg;
     struct hub_request q;
+    bool again;
     log_set_context(r->config->label);
     while (!atomic_load(&r->stop))
-        if (hub_request_take(r->hub, r->source, TAKE_MS, &q))
-            serve_request(r, &q);
+        if (hub_request_next(r->hub, r->source, TAKE_MS, &q, &again)) {
+            if (again)
+                reading_go_on(r, q.id);
+            else
+                reading_new(r, &q);
+        }
+    while (r->open)
+        reading_end(r, r->open, false, &(struct err){.kind = ERR_RETRY});
+    buf_free(&r->text);
     return NULL;
 }
 

@@ -85,6 +85,8 @@ static int command_help(int argc, char **argv);
 static const struct command commands[] = {
     {"serve", "WORKER.properties [CONNECTOR.json ...]",
      "run connectors: to Kafka, to browsers, with Kafka Connect's REST API", command_serve},
+    {"gateway", "GATEWAY.properties", "serve browsers from Kafka's topics, on any number of nodes",
+     command_gateway},
     {"stream", "CONNINFO [--table SCHEMA.TABLE ...] [--snapshot]",
      "print changes as JSON lines, from a temporary slot; leaves nothing behind", command_stream},
     {"check", "CONNECTOR.json|CONNINFO [--worker WORKER.properties]",

@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "histogram.h"
+#include "hub.h"
 
 #define READING_NONE INT64_MIN /* not known: the series is left out */
 
@@ -125,9 +126,16 @@ enum {
     OTHER_CPU,
     OTHER_START,
     OTHER_FDS,
-    OTHER_THREADS
+    OTHER_THREADS,
+    OTHER_SESSIONS,
+    OTHER_SUBSCRIPTIONS,
+    OTHER_RESETS,
+    OTHER_WINDOW_BYTES,
+    OTHER_WINDOW_AGE,
+    OTHER_SPOOL_BYTES
 };
 
-void metrics_document(struct buf *out); /* both tables, as docs/METRICS.md has them */
+void metrics_hub(struct hub *hub, struct buf *out); /* those of browsers; hub NULL: nothing */
+void metrics_document(struct buf *out);             /* both tables, as docs/METRICS.md has them */
 
 #endif

@@ -121,5 +121,17 @@ const struct metric_other metrics_others[] = {
                      "When the process was started, in seconds since 1970."},
     [OTHER_FDS] = {"process_open_fds", "gauge", NULL, NULL, "Open file descriptors."},
     [OTHER_THREADS] = {"process_threads", "gauge", NULL, NULL, "Threads."},
+    [OTHER_SESSIONS] = {"walwire_browser_sessions", "gauge", NULL, NULL, "Connections of browsers."},
+    [OTHER_SUBSCRIPTIONS] = {"walwire_browser_subscriptions", "gauge", NULL, NULL,
+                             "What they have subscribed to."},
+    [OTHER_RESETS] = {"walwire_browser_resets_total", "counter", NULL, NULL,
+                      "Subscriptions that were told to begin anew, or could not be resumed."},
+    [OTHER_WINDOW_BYTES] =
+        {"walwire_window_bytes", "gauge", NULL, NULL,
+         "Memory of the changes that browsers may resume from (websocket.retention.bytes)."},
+    [OTHER_WINDOW_AGE] = {"walwire_window_age_seconds", "gauge", NULL, NULL,
+                          "When the oldest of them came (websocket.retention.ms)."},
+    [OTHER_SPOOL_BYTES] = {"walwire_spool_bytes", "gauge", NULL, NULL,
+                           "What of them is kept on disk (websocket.retention.dir); 0 while that fails."},
     {0},
 };

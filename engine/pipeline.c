@@ -237,6 +237,35 @@ static bool as_text(struct pipeline *p, const struct change *change, size_t most
     return !change->binary || pgoutput_to_text(p->decoder, change, p->types, most, &p->converted, e);
 }
 
+/* made: what Kafka gets of it; NULL: nothing. */
+static void show_change(struct pipeline *p, struct capture *c, const struct change *change,
+                        const struct envelope *made)
+{
+    if (c->live)
+        live_change(c->live, change, &p->ordinal, made);
+    else
+        p->ordinal += made && envelope_key_changed(made) ? 2 : 1;
+}
+
+enum { ORDINALS_MOST = 64 * 1024 }; /* bytes of a header */
+
+/* Changes without an event, and messages, let the two counts part. `before`: of the events. */
+static void note_ordinals(struct pipeline *p, int64_t before)
+{
+    int64_t apart = (int64_t)p->ordinal - p->counter.total;
+    if (!p->config->transaction_position || p->counter.total == before || apart == p->apart)
+        return;
+    p->apart = apart;
+    if (p->ordinals.len > ORDINALS_MOST) { /* no gateway can place its changes */
+        buf_reset(&p->ordinals);
+        buf_char(&p->ordinals, '?');
+    }
+    if (p->ordinals.len && p->ordinals.ptr[0] == '?')
+        return;
+    buf_printf(&p->ordinals, "%s%lld:%lld", p->ordinals.len ? "," : "", (long long)before + 1,
+               (long long)(before + apart));
+}
+
 bool pipeline_row(struct pipeline *p, const struct change *change, struct relation *rel, struct err *e)
 {
     struct capture *c = capture_of(rel);
@@ -254,11 +283,14 @@ bool pipeline_row(struct pipeline *p, const struct change *change, struct relati
     c = capture_of(rel);
     p->source.lsn = change->lsn;
     bool taken = false, large = change->size >= ROW_LARGE;
+    int64_t total = p->counter.total;
     if ((large && !row_size_check(p, c, change, &taken, e)) ||
         (!taken && (!as_text(p, change, SIZE_MAX, e) || !publish(p, c, change, e))))
         return false;
-    if (c->live && change->op != OP_READ)
-        live_change(c->live, change, &p->ordinal, !taken && envelope_key_changed(p->envelope));
+    if (change->op != OP_READ) {
+        show_change(p, c, change, taken ? NULL : p->envelope);
+        note_ordinals(p, total);
+    }
     if (large)
         row_size_done(p, c);
     return true;
@@ -324,6 +356,7 @@ static void pipeline_close(struct pipeline *p)
     arena_free(&p->scratch);
     arena_free(&p->converted);
     buf_free(&p->key);
+    buf_free(&p->ordinals);
     buf_free(&p->value);
     offsets_close(p->own_offsets);
     free(p->touched);

@@ -74,9 +74,10 @@ struct pipeline {
     lsn_t start;          /* where the stream begins */
     lsn_t seen;           /* end of what was decoded: last COMMIT or keepalive */
     int64_t saved_ms;
-    bool put_off;            /* storing a position is tried again, and that was said */
-    struct resume resume;    /* what the start position says is done */
-    struct offsets *offsets; /* where positions are kept; NULL: nowhere */
+    struct ledger_position unkept; /* to be stored once the browsers' files have what is before it */
+    bool put_off;                  /* storing a position is tried again, and that was said */
+    struct resume resume;          /* what the start position says is done */
+    struct offsets *offsets;       /* where positions are kept; NULL: nowhere */
     struct offsets
         *own_offsets;          /* the same, where the connector has a topic of its own; closed with the run */
     struct exactly_once exact; /* all zero: records are visible one by one */
@@ -95,7 +96,10 @@ struct pipeline {
     struct tally **touched; /* collections with events in it, for its END record */
     size_t n_touched, cap_touched;
     uint32_t collections_capacity; /* of Debezium's HashMap of them, which decides their order */
-    uint32_t ordinal;
+    uint32_t ordinal;              /* of the next change, as browsers count them */
+    lsn_t ended;                   /* the last COMMIT in this run; 0: none yet */
+    struct buf ordinals;           /* where that and the events' total_order part: "total:ordinal,..." */
+    int64_t apart;                 /* by how much, at the last event */
     /* a snapshot in the middle of the stream (snapshot.mode=always): runs when everything before this is out
      */
     lsn_t snapshot_at; /* 0: none waiting */
@@ -131,7 +135,8 @@ bool stream_run(struct pipeline *p, struct err *e);
 /* checkpoint.c */
 bool checkpoint_load(struct pipeline *p, struct err *e);
 bool checkpoint_save(struct pipeline *p, const struct offset *offset,
-                     struct err *e); /* durable, then acknowledged */
+                     struct err *e);             /* durable, then acknowledged */
+bool checkpoint_waits(const struct pipeline *p); /* for some milliseconds: to be asked again soon */
 bool checkpoint_tick(struct pipeline *p, bool now,
                      struct err *e);                     /* saves what has become safe, when it is time */
 bool checkpoint_halt(struct pipeline *p, struct err *e); /* saves a position inside the open transaction */

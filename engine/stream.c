@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "failpoint.h"
 #include "java_map.h"
+#include "json.h"
 #include "log.h"
 #include "pipeline.h"
 #include "reader.h"
@@ -31,11 +32,14 @@ static struct topic *own_topic(struct pipeline *p, void (*name_it)(const struct 
     return t;
 }
 
-static bool put_own(struct pipeline *p, struct topic *topic, int32_t partition, struct err *e)
+static bool put_with(struct pipeline *p, struct topic *topic, int32_t partition, const struct header *header,
+                     struct err *e)
 {
     const struct message m = {.topic = topic,
                               .key = buf_view(&p->key),
                               .value = buf_view(&p->value),
+                              .headers = header,
+                              .n_headers = header != NULL,
                               .partition = partition,
                               .mark = p->mark};
     bool ok = pipeline_put(p, &m, e);
@@ -43,6 +47,11 @@ static bool put_own(struct pipeline *p, struct topic *topic, int32_t partition, 
     buf_reset(&p->value);
     arena_reset(&p->scratch);
     return ok;
+}
+
+static bool put_own(struct pipeline *p, struct topic *topic, int32_t partition, struct err *e)
+{
+    return put_with(p, topic, partition, NULL, e);
 }
 
 static bool put_begin(struct pipeline *p, const struct change *c, struct err *e)
@@ -93,6 +102,25 @@ static size_t count_collections(struct pipeline *p, struct collection_count *cou
     return n;
 }
 
+/* What gateways need beside an END: where browsers of this server would be. */
+static struct slice position_text(struct pipeline *p, const struct change *c)
+{
+    struct buf b = BUF_EMPTY;
+    if (!p->config->transaction_position)
+        return SLICE("");
+    buf_char(&b, '{');
+    json_field(&b, "epoch", p->epoch);
+    json_field_i64(&b, "commit", (int64_t)c->tx->commit_lsn);
+    json_field_i64(&b, "after", (int64_t)(p->ended ? p->ended : p->source.last_commit));
+    json_field_i64(&b, "changes", p->ordinal);
+    if (p->ordinals.len)
+        json_field(&b, "ordinals", p->ordinals.ptr);
+    buf_char(&b, '}');
+    struct slice text = arena_slice(&p->scratch, buf_view(&b));
+    buf_free(&b);
+    return text;
+}
+
 static bool put_end(struct pipeline *p, const struct change *c, struct err *e)
 {
     if (!p->config->transaction_metadata)
@@ -102,7 +130,9 @@ static bool put_end(struct pipeline *p, const struct change *c, struct err *e)
     size_t n = count_collections(p, counts);
     const struct order order = {.xid = c->tx->xid, .lsn = c->lsn, .total = p->counter.total};
     record_end(&p->key, &p->value, &p->records, &order, p->source.ts_us / 1000, counts, n, &p->scratch);
-    return put_own(p, own_topic(p, topic_of_transactions), -1, e);
+    const struct header position = {SLICE("walwire.position"), position_text(p, c)};
+    return put_with(p, own_topic(p, topic_of_transactions), -1,
+                    p->config->transaction_position ? &position : NULL, e);
 }
 
 static bool heartbeat(struct pipeline *p, struct err *e)
@@ -148,6 +178,8 @@ static bool on_begin(struct pipeline *p, const struct change *c, struct err *e)
     p->tx++;
     p->n_touched = 0;
     p->ordinal = 0;
+    p->apart = 0;
+    buf_reset(&p->ordinals);
     p->counter = (struct order_counter){.xid = c->tx->xid};
     p->source.ts_us = c->tx->commit_us;
     p->source.tx_id = c->tx->xid;
@@ -161,7 +193,7 @@ static bool on_commit(struct pipeline *p, const struct change *c, struct err *e)
         return false;
     ledger_close(p->ledger, c->tx->end_lsn, c->tx->xid, c->tx->commit_us);
     p->mark = NULL;
-    p->source.last_commit = c->lsn;
+    p->source.last_commit = p->ended = c->lsn;
     p->source.origin = NULL;
     p->seen = c->tx->end_lsn;
     p->transactions++;
@@ -212,6 +244,8 @@ static bool on_message(struct pipeline *p, const struct change *c, struct err *e
         p->seen = p->seen > c->lsn ? p->seen : c->lsn + 1;
         ledger_close(p->ledger, c->lsn + 1, -1, p->source.ts_us);
         p->mark = NULL;
+        if (p->live)
+            live_position(p->live, p->seen, 0);
     }
     p->events++;
     p->counts.by_op[COUNT_OF(OP_MESSAGE)]++;
@@ -426,7 +460,7 @@ static int sleep_ms(const struct pipeline *p)
         most = p->exact.gap_ms;
     if (p->live && live_wants_position(p->live))
         most = ASK_MS;
-    if (p->config->memory_max_mb)
+    if (p->config->memory_max_mb || checkpoint_waits(p))
         most = WATCH_MS;
     return most < 10 ? 10 : most;
 }
@@ -466,9 +500,22 @@ static void idle(struct pipeline *p)
         wait_for_work(p);
 }
 
+/* What browsers were told before a restart is read back from Kafka, where it is whole. */
+static void refill(struct pipeline *p)
+{
+    const struct config *c = p->config;
+    if (!p->live || !p->source.last_commit || p->sink_type != &kafka_sink)
+        return;
+    if (c->transaction_metadata && c->transaction_position && c->slots == 1)
+        live_refill(p->live, p->env->worker, p->epoch, p->start, p->source.last_commit);
+    else
+        live_refill(p->live, NULL, p->epoch, p->start, 0);
+}
+
 static bool stream_open(struct pipeline *p, struct err *e)
 {
     struct buf quoted = BUF_EMPTY;
+    refill(p);
     pg_ident(&quoted, p->config->publication_name);
     const struct link_options o = {.slot = p->config->slot_name,
                                    .publications = p->env->publications ? p->env->publications : quoted.ptr,

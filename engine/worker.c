@@ -193,6 +193,11 @@ struct offsets *worker_offsets(const struct worker *w)
     return w->env.offsets;
 }
 
+struct hub *worker_hub(const struct worker *w)
+{
+    return w->env.hub;
+}
+
 void worker_keep(struct worker *w, struct configs *configs)
 {
     w->configs = configs;

@@ -40,6 +40,7 @@ const struct props *worker_props(const struct worker *w);
 struct metrics *worker_metrics(const struct worker *w);
 struct activity *worker_activity(const struct worker *w); /* topics written to; the worker's */
 struct offsets *worker_offsets(const struct worker *w);
+struct hub *worker_hub(const struct worker *w); /* NULL: no browsers */
 
 /* UNKEPT: nothing was changed, for it could not be stored. RUNS: it is not stopped. */
 enum worker_result {

@@ -1,33 +1,16 @@
 """Who may see what over a WebSocket: tokens, rules, limits. Sources: docs/SECURITY.md, docs/PROTOCOL.md."""
-import base64, hashlib, hmac, http.server, json, os, random, re, signal, subprocess, threading, time
+import hashlib, hmac, http.server, json, os, random, re, signal, subprocess, threading, time
 
 from fold import difference, name_of, table
 from process import wait_until
 from services import Closed, Refused, WebSocket
 from subscriptions import Client, Told, subscribe
+from tokens import SECRET, b64, bearer, token, unsigned
 from writer import Writer
 
-SECRET = "a secret that is long enough for HS256, as its setting asks for"
 REFUSED = '{"error":"refused"}'
 ITEMS = "create table items(id int primary key, org int, note text); create table hidden(id int primary key);"
 RULES = [{"table": "public.items", "where": ["org", "eq", {"claim": "org"}]}]
-
-
-def b64(data):
-    return base64.urlsafe_b64encode(data if isinstance(data, bytes) else json.dumps(data).encode()).rstrip(b"=").decode()
-
-
-def unsigned(claims, header, ttl=300):
-    return b64(header) + "." + b64({"exp": int(time.time()) + ttl, **claims})
-
-
-def token(header=None, secret=SECRET, ttl=300, **claims):
-    text = unsigned(claims, {"alg": "HS256", **(header or {})}, ttl)
-    return text + "." + b64(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest())
-
-
-def bearer(text):
-    return {"Authorization": "Bearer " + text}
 
 
 def connected(engine, text, **more):
