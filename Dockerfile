@@ -12,7 +12,7 @@ RUN meson setup /out -Dtests=false --buildtype=release --prefix=/usr/local \
 FROM debian:12-slim
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends ca-certificates libpq5 librdkafka1 libwebsockets17 libjson-c5 \
-       libpcre2-8-0 libcurl4 libssl3 zlib1g libmimalloc2.0 \
+       libpcre2-8-0 libcurl4 libssl3 zlib1g libmimalloc2.0 libev4 libwebsockets-evlib-ev \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /var/lib/walwire --create-home walwire
 COPY --from=build /image/usr/local /usr/local

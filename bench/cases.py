@@ -188,6 +188,11 @@ def replay(rig, *arguments):
     return {"rows": int(rows), "rows_per_s": float(rate), "allocations_per_row": float(allocations)}
 
 
+def filters(subscriptions):
+    done = subprocess.run([bench_program("filters"), str(subscriptions)], capture_output=True, text=True, check=True)
+    return {"ns_a_change": float(re.search(r": (\d+) ns a change", done.stdout)[1])}
+
+
 # ---- latency ----
 
 class Arrivals(threading.Thread):
@@ -300,6 +305,8 @@ CASES = {
     "nothing": Case("Drain to nothing, without schemas", {
         "walwire": to_nothing, "stream": stream, "ceiling": lambda rig: ceiling(rig, False), "pg_recvlogical": recvlogical}),
     "replay": Case("Decode and encode alone", {"plain": replay, "schemas": lambda rig: replay(rig, "schemas")}),
+    "filters": Case("A change for one of many filtered subscriptions to the browsers' hub", {
+        "1": lambda rig: filters(1), "100,000": lambda rig: filters(100000)}),
     "snapshot": Case("Initial snapshot", {
         "debezium": lambda rig: to_kafka(rig, "debezium", snapshot=True), "walwire": lambda rig: to_kafka(rig, "walwire", snapshot=True),
         "null": lambda rig: to_nothing(rig, snapshot=True), "copy": copy}),

@@ -1,18 +1,20 @@
 /* filters.c - what a change costs the browsers' hub, by how many filtered subscriptions there are.
  *
- *     filters [subscriptions ...]     (1 100000)
+ *     filters [-t CHANGES] [subscriptions ...]     (-t 50 1 100000)
  *
  * Each subscription has a client and a value of its own: column = value. Every change is an update whose row
  * matches one of them before and after; it is published, taken in, judged, encoded and gathered by that
- * client. Prints nanoseconds of processor time a change, the least of several rounds, for each number. */
+ * client, -t changes in a turn. Prints nanoseconds of processor time a change, the least of several rounds,
+ * for each number. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "session.h"
 #include "xmalloc.h"
 
-enum { ROUNDS = 7, CHANGES = 20000, BATCH = 50 };
+enum { ROUNDS = 7, CHANGES = 20000 };
 
 static const struct hub_column columns[] = {
     {"id", "int8"}, {"owner", "int8"}, {"state", "text"}, {"total", "numeric"}};
@@ -25,7 +27,7 @@ struct client {
 };
 
 static struct client **woken;
-static size_t n_woken;
+static size_t n_woken, turn = 50;
 
 static void on_want(void *user)
 {
@@ -133,7 +135,7 @@ static __attribute__((noinline)) void play(struct bench *b)
 {
     for (size_t i = 1; i <= CHANGES; i++, b->published++) {
         publish(b->hub, b->source, b->table, 1000 + b->published, b->published * 7919 % b->n);
-        if (i % BATCH)
+        if (i % turn)
             continue;
         hub_turn(b->hub);
         b->bytes += write_all(&b->frame);
@@ -158,6 +160,12 @@ static double measure(size_t n)
 int main(int argc, char **argv)
 {
     static const size_t presets[] = {1, 100000};
+    if (argc > 2 && strcmp(argv[1], "-t") == 0 && strtoul(argv[2], NULL, 10) &&
+        CHANGES % strtoul(argv[2], NULL, 10) == 0) {
+        turn = strtoul(argv[2], NULL, 10);
+        argc -= 2;
+        argv += 2;
+    }
     int n = argc > 1 ? argc - 1 : 2;
     double first = 0;
     for (int i = 0; i < n; i++) {

@@ -1,0 +1,312 @@
+/* readers.c - many WebSocket clients in one process, which count what they get and how late it is.
+ *
+ *     readers PORT PATH CLIENTS SECONDS [-h HELLO] [-s STOPPED] [-w WARM] [-n EVERY] [-m MARK] [-d]
+ *
+ * -h: a text that each says after the upgrade. -s: so many more that say it and then never read. -w: seconds
+ * before those that count. -n: every so manieth client looks for the moment at which a message was made,
+ * behind MARK: CLOCK_MONOTONIC, nanoseconds. -d: offer permessage-deflate; what comes is counted by frames
+ * then.
+ *
+ * A message is a line of a text frame. Says "ready" when all are connected, then one JSON object. Several
+ * source addresses, so that the ports last for tens of thousands. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PORTS = 20000, READ = 1 << 18, KEPT = 1 << 16, BUCKETS = 40000, BUCKET_NS = 250000 };
+
+struct client {
+    int fd;
+    bool stopped, timed, gone;
+    unsigned char head[10];
+    unsigned had;  /* bytes of the head */
+    uint64_t left; /* of the frame's payload */
+    uint64_t messages;
+    unsigned char *kept; /* of a timed one: the payload so far */
+    size_t n_kept;
+};
+
+struct run {
+    const char *port, *path, *hello, *mark;
+    size_t clients, stopped, every;
+    double seconds, warm;
+    bool deflate, counts; /* counts: the warm time is over */
+    struct client *all;
+    uint64_t bytes, messages, frames, timed;
+    uint64_t late[BUCKETS + 1]; /* by BUCKET_NS */
+    uint64_t worst;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void fail(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+/* ---- what is counted ---- */
+
+static void message_time(struct run *r, const char *text, size_t len, uint64_t now)
+{
+    const char *at = memmem(text, len, r->mark, strlen(r->mark));
+    if (!at || !r->counts)
+        return;
+    uint64_t made = strtoull(at + strlen(r->mark), NULL, 10), late = now > made ? now - made : 0;
+    r->late[late / BUCKET_NS < BUCKETS ? late / BUCKET_NS : BUCKETS]++;
+    r->worst = late > r->worst ? late : r->worst;
+    r->timed++;
+}
+
+/* The payload of a timed client's frame, when it is whole. */
+static void frame_time(struct run *r, struct client *c)
+{
+    uint64_t now = now_ns();
+    char *at = (char *)c->kept, *end = at + c->n_kept;
+    *end = 0;
+    for (char *line; at < end; at = line + 1) {
+        line = memchr(at, '\n', (size_t)(end - at));
+        line = line ? line : end;
+        message_time(r, at, (size_t)(line - at), now);
+    }
+    c->n_kept = 0;
+}
+
+static uint64_t lines(const unsigned char *p, size_t n)
+{
+    uint64_t found = 0;
+    for (const unsigned char *at = p, *end = p + n; (at = memchr(at, '\n', (size_t)(end - at))); at++)
+        found++;
+    return found;
+}
+
+static void count(struct run *r, struct client *c, uint64_t n)
+{
+    c->messages += n;
+    if (r->counts)
+        r->messages += n;
+}
+
+static size_t payload(struct run *r, struct client *c, const unsigned char *p, size_t n)
+{
+    size_t k = n < c->left ? n : c->left;
+    bool text = (c->head[0] & 15) < 8;
+    if (text && !r->deflate)
+        count(r, c, lines(p, k));
+    if (text && c->timed && c->n_kept + k < KEPT) {
+        memcpy(c->kept + c->n_kept, p, k);
+        c->n_kept += k;
+    }
+    c->left -= k;
+    if (c->left == 0 && c->timed)
+        frame_time(r, c);
+    return k;
+}
+
+/* A byte of a frame's head; at its end the payload's length is known. */
+static void head(struct run *r, struct client *c, unsigned char byte)
+{
+    c->head[c->had++] = byte;
+    unsigned len = c->had > 1 ? c->head[1] & 127 : 0, whole = len == 126 ? 4 : len == 127 ? 10 : 2;
+    if (c->had < 2 || c->had < whole)
+        return;
+    c->left = whole == 2 ? len : 0;
+    for (unsigned i = 2; i < whole; i++)
+        c->left = c->left << 8 | c->head[i];
+    c->had = 0;
+    if ((c->head[0] & 15) >= 8)
+        return;
+    r->frames += r->counts;
+    count(r, c, 1);
+}
+
+static void take(struct run *r, struct client *c, const unsigned char *p, size_t n)
+{
+    r->bytes += r->counts ? n : 0;
+    while (n > 0) {
+        size_t k = 1;
+        if (c->left)
+            k = payload(r, c, p, n);
+        else
+            head(r, c, *p);
+        p += k;
+        n -= k;
+    }
+}
+
+/* ---- connecting ---- */
+
+static void say(int fd, const char *text)
+{
+    unsigned char f[4096] = {0x81};
+    size_t n = strlen(text), at = 2;
+    if (n > 4000)
+        exit(2);
+    f[1] = (unsigned char)(0x80 | (n < 126 ? n : 126));
+    if (n >= 126) {
+        f[at++] = (unsigned char)(n >> 8);
+        f[at++] = (unsigned char)n;
+    }
+    at += 4; /* a mask of zeros */
+    memcpy(f + at, text, n);
+    if (write(fd, f, at + n) != (ssize_t)(at + n))
+        fail("write");
+}
+
+static void upgrade(const struct run *r, int fd)
+{
+    char text[4096];
+    int n = snprintf(text, sizeof(text),
+                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+                     r->path, r->port,
+                     r->deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+                                : "");
+    if (write(fd, text, (size_t)n) != n)
+        fail("write");
+    for (n = 0; n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0; n++)
+        if (n == sizeof(text) || read(fd, text + n, 1) != 1)
+            fail("upgrade");
+    if (strncmp(text, "HTTP/1.1 101", 12) != 0) {
+        fprintf(stderr, "refused: %.*s\n", n, text);
+        exit(1);
+    }
+}
+
+static void client_open(struct run *r, size_t i)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(0x7f000002 + (uint32_t)(i / PORTS))};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)atoi(r->port)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct client *c = &r->all[i];
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&from, sizeof(from)) != 0 ||
+        connect(c->fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+        fail("connect");
+    upgrade(r, c->fd);
+    c->stopped = i >= r->clients;
+    c->timed = r->every && !c->stopped && i % r->every == 0;
+    c->kept = c->timed ? malloc(KEPT + 1) : NULL;
+    if (r->hello)
+        say(c->fd, r->hello);
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+}
+
+static int open_all(struct run *r)
+{
+    size_t n = r->clients + r->stopped;
+    struct rlimit limit = {n + 64, n + 64};
+    int epoll = epoll_create1(0);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    r->all = calloc(n, sizeof(*r->all));
+    for (size_t i = 0; i < n; i++) {
+        client_open(r, i);
+        struct epoll_event want = {EPOLLIN, {.ptr = &r->all[i]}};
+        if (!r->all[i].stopped && epoll_ctl(epoll, EPOLL_CTL_ADD, r->all[i].fd, &want) != 0)
+            fail("epoll");
+    }
+    printf("ready\n");
+    fflush(stdout);
+    return epoll;
+}
+
+/* ---- the run ---- */
+
+static void read_for(struct run *r, int epoll, double seconds)
+{
+    static unsigned char buf[READ];
+    static struct epoll_event ready[512];
+    uint64_t until = now_ns() + (uint64_t)(seconds * 1e9);
+    while (now_ns() < until) {
+        int n = epoll_wait(epoll, ready, 512, 50);
+        for (int i = 0; i < n; i++) {
+            struct client *c = ready[i].data.ptr;
+            ssize_t k = read(c->fd, buf, sizeof(buf));
+            if (k > 0)
+                take(r, c, buf, (size_t)k);
+            else if (k == 0 || errno != EAGAIN) {
+                epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
+                c->gone = true;
+            }
+        }
+    }
+}
+
+static double percentile(const struct run *r, double part)
+{
+    uint64_t want = (uint64_t)((double)r->timed * part), sum = 0;
+    for (size_t i = 0; i <= BUCKETS; i++)
+        if ((sum += r->late[i]) > want)
+            return (double)(i + 1) * BUCKET_NS / 1e6;
+    return 0;
+}
+
+static void report(const struct run *r)
+{
+    uint64_t least = UINT64_MAX, most = 0, gone = 0;
+    for (size_t i = 0; i < r->clients; i++) {
+        const struct client *c = &r->all[i];
+        least = c->messages < least ? c->messages : least;
+        most = c->messages > most ? c->messages : most;
+        gone += c->gone;
+    }
+    printf("{\"clients\":%zu,\"closed\":%llu,\"messages_per_s\":%.0f,\"frames_per_s\":%.0f,\"mb_per_s\":%.1f,"
+           "\"least\":%llu,\"most\":%llu,\"timed\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}\n",
+           r->clients, (unsigned long long)gone, (double)r->messages / r->seconds,
+           (double)r->frames / r->seconds, (double)r->bytes / r->seconds / 1e6, (unsigned long long)least,
+           (unsigned long long)most, (unsigned long long)r->timed, percentile(r, 0.5), percentile(r, 0.99),
+           (double)r->worst / 1e6);
+}
+
+int main(int argc, char **argv)
+{
+    struct run r = {.mark = "\"at\":\"", .warm = 1};
+    for (int o; (o = getopt(argc, argv, "h:s:w:n:m:d")) != -1;) {
+        if (o == 'h')
+            r.hello = optarg;
+        else if (o == 's')
+            r.stopped = strtoul(optarg, NULL, 10);
+        else if (o == 'w')
+            r.warm = atof(optarg);
+        else if (o == 'n')
+            r.every = strtoul(optarg, NULL, 10);
+        else if (o == 'm')
+            r.mark = optarg;
+        else if (o == 'd')
+            r.deflate = true;
+        else
+            return 2;
+    }
+    if (argc - optind != 4) {
+        fprintf(stderr, "readers [options] PORT PATH CLIENTS SECONDS\n");
+        return 2;
+    }
+    r.port = argv[optind];
+    r.path = argv[optind + 1];
+    r.clients = strtoul(argv[optind + 2], NULL, 10);
+    r.seconds = atof(argv[optind + 3]);
+    int epoll = open_all(&r);
+    read_for(&r, epoll, r.warm);
+    r.counts = true;
+    read_for(&r, epoll, r.seconds);
+    report(&r);
+    return 0;
+}
