@@ -24,11 +24,10 @@ static void log_append(struct hub *h, struct entry *e)
     h->last = e;
 }
 
-void log_add(struct hub *h, struct entry *e)
+static void table_append(struct hub *h, struct entry *e)
 {
     struct hub_table *t = e->table;
     e->seq = h->next_seq++;
-    log_append(h, e);
     if (t->last)
         t->last->next_same = e;
     else
@@ -36,6 +35,13 @@ void log_add(struct hub *h, struct entry *e)
     t->last = e;
     h->bytes += e->size;
     h->stats.window_changes++;
+}
+
+void log_add(struct hub *h, struct entry *e)
+{
+    struct hub_table *t = e->table;
+    log_append(h, e);
+    table_append(h, e);
     wake_idle(t, e);
     if (t->n_filtered)
         hits_add(h, e);
@@ -215,17 +221,8 @@ static void log_merge(struct hub *h, struct entry *first)
 
 void log_adopt(struct hub *h, struct entry *first)
 {
-    for (struct entry *e = first; e; e = (struct entry *)e->note.next) {
-        struct hub_table *t = e->table;
-        e->seq = h->next_seq++;
-        if (t->last)
-            t->last->next_same = e;
-        else
-            t->first = e;
-        t->last = e;
-        h->bytes += e->size;
-        h->stats.window_changes++;
-    }
+    for (struct entry *e = first; e; e = (struct entry *)e->note.next)
+        table_append(h, e);
     log_merge(h, first);
 }
 
