@@ -434,6 +434,7 @@ def test_nothing_is_changed_that_cannot_be_stored(ctx):
     engine = ctx.walwire(kafka=False)
     place = engine.dir + "/offsets.connectors"
     engine.create({**spec, "initial_state": "STOPPED"})
+    wait_until(lambda: shown(engine) == {spec["name"]: "STOPPED"}, 10, "it to stand")
     with open(place) as f:
         sound = f.read()
     for damaged in (place, place + ".previous"):  # with one of them sound it goes on
