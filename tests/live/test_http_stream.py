@@ -123,7 +123,7 @@ def test_a_slow_reader_of_rows_costs_no_memory_and_gets_them_all(ctx):
         events.until("subscribed")
         ctx.postgres.psql("insert into items values (0, 'meanwhile')", db)
         assert events.until("change")["key"] == {"id": 0}
-    assert engine.rss_kb() - before < 20000, f"{engine.rss_kb() - before} KiB more"
+    assert engine.rss_kb() - before < 20000 or "SANITIZE" in os.environ, f"{engine.rss_kb() - before} KiB more"
     assert sum(json.loads(line)["id"] > 1 for line in reply) == 39999
     connection.close()
 
