@@ -1,7 +1,6 @@
 /* readers.c - many WebSocket clients in one process, which count what they get and how late it is.
  *
  *     readers PORT PATH CLIENTS SECONDS [-h HELLO] [-s STOPPED] [-w WARM] [-n EVERY] [-m MARK] [-d]
- *             [-l BYTES]
  *
  * -h: a text that each says after the upgrade. -s: so many more that say it and then never read. -w: seconds
  * before those that count. -n: every so manieth client looks for the moment at which a message was made,
@@ -42,7 +41,6 @@ struct run {
     const char *port, *path, *hello, *mark;
     size_t clients, stopped, every;
     double seconds, warm;
-    int least;            /* bytes, of a client that is not timed */
     bool deflate, counts; /* counts: the warm time is over */
     struct client *all;
     uint64_t bytes, messages, frames, timed;
@@ -207,8 +205,6 @@ static void client_open(struct run *r, size_t i)
     c->stopped = i >= r->clients;
     c->timed = r->every && !c->stopped && i % r->every == 0;
     c->kept = c->timed ? malloc(KEPT + 1) : NULL;
-    if (r->least && !c->timed && setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &r->least, sizeof(r->least)) != 0)
-        fail("SO_RCVLOWAT");
     if (r->hello)
         say(c->fd, r->hello);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
@@ -283,7 +279,7 @@ static void report(const struct run *r)
 int main(int argc, char **argv)
 {
     struct run r = {.mark = "\"at\":\"", .warm = 1};
-    for (int o; (o = getopt(argc, argv, "h:s:w:n:m:l:d")) != -1;) {
+    for (int o; (o = getopt(argc, argv, "h:s:w:n:m:d")) != -1;) {
         if (o == 'h')
             r.hello = optarg;
         else if (o == 's')
@@ -294,8 +290,6 @@ int main(int argc, char **argv)
             r.every = strtoul(optarg, NULL, 10);
         else if (o == 'm')
             r.mark = optarg;
-        else if (o == 'l')
-            r.least = atoi(optarg);
         else if (o == 'd')
             r.deflate = true;
         else
