@@ -47,6 +47,15 @@ static inline struct slice slice_cut(struct slice a, size_t from, size_t len)
     return (struct slice){from ? a.ptr + from : a.ptr, len};
 }
 
+/* Cuts what is before the next `mark`, or all of it, off the front, and the mark with it. */
+static inline struct slice slice_take(struct slice *rest, char mark)
+{
+    const char *at = rest->len ? memchr(rest->ptr, mark, rest->len) : NULL;
+    struct slice item = {rest->ptr, at ? (size_t)(at - rest->ptr) : rest->len};
+    *rest = slice_cut(*rest, item.len + 1, rest->len);
+    return item;
+}
+
 /* Without white space at both ends. */
 static inline struct slice slice_trim(struct slice a)
 {

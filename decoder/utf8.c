@@ -1,4 +1,4 @@
-/* utf8.c - what Java makes of bytes that are not UTF-8. */
+/* utf8.c - what is UTF-8, and what Java makes of bytes that are not. */
 #include "utf8.h"
 
 #include "buf.h"
@@ -22,6 +22,14 @@ static size_t sequence(const unsigned char *at, size_t left, bool *good)
     }
     *good = n == want;
     return n;
+}
+
+bool utf8_valid(struct slice s)
+{
+    bool good = true;
+    for (size_t i = 0; good && i < s.len;)
+        i += sequence((const unsigned char *)s.ptr + i, s.len - i, &good);
+    return good;
 }
 
 struct slice utf8_mended(struct slice s, struct arena *a)

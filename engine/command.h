@@ -16,5 +16,7 @@ int command_fail(const struct err *e);
  * none came. */
 void command_block_signals(void);
 int command_wait_signal(int timeout_ms);
+/* From now on SIGHUP is among them. */
+void command_take_hangup(void);
 
 #endif

@@ -1,6 +1,5 @@
 /* command_gateway.c - a node that serves browsers from Kafka: hub, feeds, web, until a signal. Nothing of it
  * is kept, and the database does not know of it. docs/GATEWAY.md. */
-#include "clock.h"
 #include "command.h"
 #include "command_settings.h"
 #include "feed.h"
@@ -14,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define PAGE_PRESET  "http://127.0.0.1:8000"
 #define HEARTBEAT_MS 2000
@@ -145,10 +143,7 @@ static size_t list_split(const char *text, char **out, size_t most)
     size_t n = 0;
     struct slice rest = slice_of(text);
     while (rest.len && n < most) {
-        const char *comma = memchr(rest.ptr, ',', rest.len);
-        struct slice item = {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.len};
-        rest = slice_cut(rest, item.len + 1, rest.len);
-        item = slice_trim(item);
+        struct slice item = slice_trim(slice_take(&rest, ','));
         out[n++] = xstrndup(item.ptr, item.len);
     }
     return n;
@@ -267,28 +262,15 @@ static bool feeds_work(const struct gateway *g, struct err *e)
 /* Until a signal, or until a feed gives up. */
 static bool wait_for_end(struct gateway *g, struct err *e)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
     for (;;) {
-        int sig = sigtimedwait(&set, NULL, &(struct timespec){.tv_nsec = LOOK_MS * 1000000L});
+        int sig = command_wait_signal(LOOK_MS);
         if (sig == SIGHUP)
             web_reload(g->web);
-        else if (sig > 0)
+        else if (sig)
             return true;
         if (!feeds_work(g, e))
             return false;
     }
-}
-
-static void block_hangup(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 int command_gateway(int argc, char **argv)
@@ -302,8 +284,7 @@ int command_gateway(int argc, char **argv)
     struct gateway g = {.props = settings_read(argv[1], &e)};
     if (!g.props)
         return command_fail(&e);
-    command_block_signals();
-    block_hangup();
+    command_take_hangup();
     bool ok = gateway_open(&g, &e);
     if (ok) {
         log_info("walwire %s is up, as a gateway", WALWIRE_VERSION);

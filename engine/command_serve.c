@@ -191,24 +191,10 @@ static void stop_now(int sig)
 /* SIGHUP stays blocked, and pending, until here. */
 static void wait_for_end(struct server *s)
 {
-    sigset_t set;
-    int sig = 0;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    while (sigwait(&set, &sig) == 0 && sig == SIGHUP) {
+    while (command_wait_signal(-1) == SIGHUP) {
         log_info("SIGHUP: keys and rules of browsers are read again");
         web_reload(s->web);
     }
-}
-
-static void block_hangup(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 int command_serve(int argc, char **argv)
@@ -222,8 +208,7 @@ int command_serve(int argc, char **argv)
     struct server s = {.worker_props = settings_read(argv[1], &e)};
     if (!s.worker_props)
         return command_fail(&e);
-    command_block_signals();
-    block_hangup();
+    command_take_hangup();
     bool ok = server_open(&s, argc - 2, argv + 2, &e);
     if (ok) {
         log_info("walwire %s is up", WALWIRE_VERSION);

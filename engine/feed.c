@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 512,
     WAIT_MS = 50,
     DISCOVER_MS = 10000, /* how often topics that are new are looked for, */
     EAGER_MS = 1000,     /* and when a transaction waits for events */
@@ -312,8 +311,9 @@ static bool take_row(struct feed *f, const rd_kafka_message_t *m, struct err *e)
     return true;
 }
 
-static bool take(struct feed *f, const rd_kafka_message_t *m, struct err *e)
+static bool take(void *ctx, const rd_kafka_message_t *m, struct err *e)
 {
+    struct feed *f = ctx;
     bool ok = feed_kafka_is_transactions(f->kafka, m) ? take_end(f, m, e) : take_row(f, m, e);
     return ok || err_prefix(e, "topic %s, partition %d, offset %lld", rd_kafka_topic_name(m->rkt),
                             m->partition, (long long)m->offset);
@@ -337,14 +337,7 @@ static bool discover(struct feed *f, struct err *e)
 
 static bool step(struct feed *f, struct err *e)
 {
-    rd_kafka_message_t *messages[BATCH];
-    int n = feed_kafka_next(f->kafka, messages, BATCH, WAIT_MS, e);
-    bool ok = n >= 0;
-    for (int i = 0; i < n; i++) {
-        ok = ok && take(f, messages[i], e);
-        rd_kafka_message_destroy(messages[i]);
-    }
-    if (!ok)
+    if (!feed_kafka_take(f->kafka, WAIT_MS, take, f, e))
         return false;
     if (!f->primed)
         settle(f);
@@ -434,10 +427,7 @@ static bool settings_take(struct feed *f, struct err *e)
     int64_t held = 0;
     f->transactions =
         xasprintf("%s.%s", f->options.prefix, props_get_or(p, "topic.transaction", "transaction"));
-    f->modes = (struct feed_modes){
-        .placeholder = props_get_or(p, "unavailable.value.placeholder", "__debezium_unavailable_value"),
-        .binary = props_get_or(p, "binary.handling.mode", "bytes"),
-        .types = feed_types_new()};
+    f->modes = feed_modes_of(p);
     bool ok = number_of(p, "gateway.retention.ms", 600000, INT64_C(604800000), &f->retention_ms, e) &&
               number_of(p, "gateway.stall.ms", 150000, INT64_C(86400000), &f->stall_ms, e) &&
               number_of(p, "gateway.held.bytes", 268435456, INT64_C(1) << 40, &held, e) &&

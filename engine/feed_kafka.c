@@ -15,6 +15,7 @@
 #include <string.h>
 
 enum {
+    BATCH = 512,
     REACH_MS = 10000,
     TAIL = 16,         /* records before the end that are read in any case */
     EARLIER_MS = 60000 /* an END comes behind its events, which are looked for from so much earlier on */
@@ -306,11 +307,12 @@ static bool error_take(struct feed_kafka *k, const rd_kafka_message_t *m, struct
     }
 }
 
-int feed_kafka_next(struct feed_kafka *k, rd_kafka_message_t **messages, int n, int timeout_ms, struct err *e)
+/* The next messages, of which -1 says that some had an error; those are dealt with here. */
+static int next(struct feed_kafka *k, rd_kafka_message_t **messages, int timeout_ms, struct err *e)
 {
     ssize_t got = (messages[0] = rd_kafka_consume_queue(k->queue, timeout_ms)) != NULL, more = 0;
     int kept = 0;
-    if (got && (more = rd_kafka_consume_batch_queue(k->queue, 0, messages + 1, (size_t)n - 1)) > 0)
+    if (got && (more = rd_kafka_consume_batch_queue(k->queue, 0, messages + 1, BATCH - 1)) > 0)
         got += more;
     bool ok = true;
     for (ssize_t i = 0; i < got; i++) {
@@ -326,6 +328,20 @@ int feed_kafka_next(struct feed_kafka *k, rd_kafka_message_t **messages, int n, 
     while (!ok && kept > 0)
         rd_kafka_message_destroy(messages[--kept]);
     return ok ? kept : -1;
+}
+
+bool feed_kafka_take(struct feed_kafka *k, int timeout_ms,
+                     bool (*take)(void *ctx, const rd_kafka_message_t *m, struct err *e), void *ctx,
+                     struct err *e)
+{
+    rd_kafka_message_t *messages[BATCH];
+    int n = next(k, messages, timeout_ms, e);
+    bool ok = n >= 0;
+    for (int i = 0; i < n; i++) {
+        ok = ok && take(ctx, messages[i], e);
+        rd_kafka_message_destroy(messages[i]);
+    }
+    return ok;
 }
 
 bool feed_kafka_caught_up(const struct feed_kafka *k)

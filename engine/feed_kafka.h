@@ -29,10 +29,11 @@ void feed_kafka_close(struct feed_kafka *k);
 /* Takes up topics and partitions that are new since, from their beginnings. */
 bool feed_kafka_discover(struct feed_kafka *k, struct err *e);
 
-/* The next messages, at most n, for rd_kafka_message_destroy; waits for the first. 0: none came. Messages
- * with an error are dealt with in here: -1 and ERR_RETRY: the reading has to begin anew. */
-int feed_kafka_next(struct feed_kafka *k, rd_kafka_message_t **messages, int n, int timeout_ms,
-                    struct err *e);
+/* Gives the messages that are there to `take`, in order, until it fails; waits for the first. ERR_RETRY: the
+ * reading has to begin anew; else the error is that of `take`. */
+bool feed_kafka_take(struct feed_kafka *k, int timeout_ms,
+                     bool (*take)(void *ctx, const rd_kafka_message_t *m, struct err *e), void *ctx,
+                     struct err *e);
 /* The header that walwire puts beside an END; ptr NULL: there is none. */
 struct slice feed_header(const rd_kafka_message_t *m);
 bool feed_kafka_is_transactions(const struct feed_kafka *k, const rd_kafka_message_t *m);

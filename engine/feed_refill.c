@@ -14,7 +14,6 @@ enum {
     PATIENCE_MS = 5000, /* streaming begins so much later at most */
     BACK_MS = 600000,
     HELD_MOST = 64 << 20,
-    BATCH = 512,
     WAIT_MS = 50,
 };
 
@@ -72,8 +71,9 @@ static bool take_end(struct refill *r, const rd_kafka_message_t *m, struct err *
     return true;
 }
 
-static bool take(struct refill *r, const rd_kafka_message_t *m, struct err *e)
+static bool take(void *ctx, const rd_kafka_message_t *m, struct err *e)
 {
+    struct refill *r = ctx;
     const struct slice key = {m->key, m->key_len}, value = {m->payload, m->len};
     struct feed_row *row;
     if (feed_kafka_is_transactions(r->kafka, m))
@@ -87,16 +87,10 @@ static bool take(struct refill *r, const rd_kafka_message_t *m, struct err *e)
 
 static bool read_all(struct refill *r, int64_t deadline, struct err *e)
 {
-    rd_kafka_message_t *messages[BATCH];
     while (!feed_kafka_caught_up(r->kafka)) {
-        int n = clock_mono_ms() < deadline ? feed_kafka_next(r->kafka, messages, BATCH, WAIT_MS, e)
-                                           : (err_set(e, ERR_RETRY, "it takes too long"), -1);
-        bool ok = n >= 0;
-        for (int i = 0; i < n; i++) {
-            ok = ok && take(r, messages[i], e);
-            rd_kafka_message_destroy(messages[i]);
-        }
-        if (!ok)
+        if (clock_mono_ms() >= deadline)
+            return err_set(e, ERR_RETRY, "it takes too long");
+        if (!feed_kafka_take(r->kafka, WAIT_MS, take, r, e))
             return false;
     }
     return true;
@@ -250,13 +244,9 @@ void feed_refill(const struct feed_refill *to)
     struct refill *r = xcalloc(1, sizeof *r);
     struct err e = {0};
     struct buf transactions = BUF_EMPTY;
-    const struct props *p = to->config->props;
-    const struct feed_modes modes = {
-        .placeholder = props_get_or(p, "unavailable.value.placeholder", "__debezium_unavailable_value"),
-        .binary = props_get_or(p, "binary.handling.mode", "bytes"),
-        .types = feed_types_new(),
-        .known = known_table,
-        .ctx = (void *)to};
+    struct feed_modes modes = feed_modes_of(to->config->props);
+    modes.known = known_table;
+    modes.ctx = (void *)to;
     r->to = to;
     r->shapes = feed_shapes_new(&modes, NULL);
     r->order = feed_order_new(HELD_MOST, drop_event);

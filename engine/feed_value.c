@@ -55,6 +55,14 @@ struct types *feed_types_new(void)
     return t;
 }
 
+struct feed_modes feed_modes_of(const struct props *p)
+{
+    return (struct feed_modes){
+        .placeholder = props_get_or(p, "unavailable.value.placeholder", "__debezium_unavailable_value"),
+        .binary = props_get_or(p, "binary.handling.mode", "bytes"),
+        .types = feed_types_new()};
+}
+
 static struct row_style style_of(const char *type, const struct feed_modes *modes, struct arena *a)
 {
     uint32_t oid = 25;

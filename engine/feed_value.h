@@ -10,6 +10,7 @@
 
 #include "arena.h"
 #include "err.h"
+#include "props.h"
 #include "row_json.h"
 
 #include <json-c/json.h>
@@ -40,6 +41,8 @@ struct feed_column {
 
 /* The builtin types that values are written by. types_free. */
 struct types *feed_types_new(void);
+/* As the connector's settings of the same names say; the types are the caller's. */
+struct feed_modes feed_modes_of(const struct props *p);
 
 /* type: as hub_column has it, where that is known otherwise; NULL: as the schema says. false: values of this
  * schema cannot be told exactly; ERR_CONFIG says why, and which option of the connector

@@ -117,11 +117,15 @@ int command_fail(const struct err *e)
     return 1;
 }
 
+static bool takes_hangup;
+
 static void our_signals(sigset_t *set)
 {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    if (takes_hangup)
+        sigaddset(set, SIGHUP);
 }
 
 void command_block_signals(void)
@@ -130,6 +134,12 @@ void command_block_signals(void)
     our_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+void command_take_hangup(void)
+{
+    takes_hangup = true;
+    command_block_signals();
 }
 
 int command_wait_signal(int timeout_ms)

@@ -66,35 +66,6 @@ struct slice frame_payload(const struct ws_frame *f)
     return (struct slice){(const char *)f->bytes + head, f->len - head};
 }
 
-/* How many bytes follow the first one of a character; -1: none starts so. */
-static int continuation(unsigned char c)
-{
-    return c < 0x80 ? 0 : c < 0xc2 ? -1 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : -1;
-}
-
-/* The second byte says whether it is the shortest form, no surrogate and not beyond the last character. */
-static bool second_valid(unsigned char first, unsigned char c)
-{
-    unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    return c >= least && c <= most;
-}
-
-bool text_valid(struct slice text)
-{
-    const unsigned char *at = (const unsigned char *)text.ptr, *end = at + text.len;
-    while (at < end) {
-        int n = continuation(*at);
-        if (n < 0 || n >= end - at || (n > 0 && !second_valid(at[0], at[1])))
-            return false;
-        for (int i = 2; i <= n; i++)
-            if ((at[i] & 0xc0) != 0x80)
-                return false;
-        at += n + 1;
-    }
-    return true;
-}
-
 /* ---- compression ---- */
 
 struct codec {

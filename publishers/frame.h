@@ -31,9 +31,6 @@ struct ws_frame *frame_hold(struct ws_frame *f);
 void frame_release(struct ws_frame *f); /* NULL is allowed */
 struct slice frame_payload(const struct ws_frame *f);
 
-/* UTF-8, as a text message must be. */
-bool text_valid(struct slice text);
-
 /* Compressors that are used again and again: to make one costs more than a small frame. One thread's. */
 struct codec;
 struct codec *codec_new(void);

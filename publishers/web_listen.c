@@ -105,23 +105,11 @@ static bool listen_at(struct site *site, const struct address *a, struct err *e)
     return true;
 }
 
-static struct slice trimmed(struct slice s)
-{
-    while (s.len && strchr(" \t", s.ptr[0]))
-        s = slice_cut(s, 1, s.len);
-    while (s.len && strchr(" \t", s.ptr[s.len - 1]))
-        s.len--;
-    return s;
-}
-
 bool site_listen(struct site *site, const char *listeners, struct err *e)
 {
     struct slice rest = slice_of(listeners ? listeners : "");
     while (rest.len) {
-        const char *comma = memchr(rest.ptr, ',', rest.len);
-        struct slice one = comma ? slice_cut(rest, 0, (size_t)(comma - rest.ptr)) : rest;
-        rest = slice_cut(rest, one.len + 1, rest.len);
-        one = trimmed(one);
+        struct slice one = slice_trim(slice_take(&rest, ','));
         struct address a;
         if (one.len == 0)
             continue;

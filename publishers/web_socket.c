@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "utf8.h"
 
 enum { TOO_MANY_REQUESTS = 429, PROTOCOLS_MOST = 126, DEFLATED = 0x40 /* of the reserved bits */ };
 
@@ -245,7 +246,7 @@ static bool message_open(struct conn *c, struct slice *text)
         }
         *text = buf_view(plain);
     }
-    if (text_valid(*text))
+    if (utf8_valid(*text))
         return true;
     session_end(c->session, CLOSE_PROTOCOL, "a message is not UTF-8");
     return false;

@@ -37,4 +37,26 @@ START_TEST(each_broken_sequence_is_one_replacement)
 }
 END_TEST
 
-SUITE_MAIN("utf8", good_text_stays, each_broken_sequence_is_one_replacement)
+START_TEST(text_is_utf8)
+{
+    static const char *const good[] = {"",
+                                       "abc",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xed\x9f\xbf",
+                                       "\xef\xbf\xbf",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "a\xc3\xa9z"};
+    static const char *const bad[] = {
+        "\x80",     "\xc3",          "\xc0\xaf",         "\xc1\xbf",         "\xe0\x80\xaf",
+        "\xe2\x82", "\xed\xa0\x80",  "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+        "\xff",     "a\xe2\x28\xa1", "\xf0\x9f\x98\x28"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        ck_assert_msg(utf8_valid(slice_of(good[i])), "good %zu", i);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        ck_assert_msg(!utf8_valid(slice_of(bad[i])), "bad %zu", i);
+}
+END_TEST
+
+SUITE_MAIN("utf8", good_text_stays, each_broken_sequence_is_one_replacement, text_is_utf8)

@@ -164,6 +164,19 @@ struct client *live(void)
 
 /* ---- the stream ---- */
 
+void publish_values(const struct hub_table *table, char op, lsn_t lsn, const struct slice *after,
+                    const struct slice *before)
+{
+    struct hub_change c = {.table = table,
+                           .op = op,
+                           .commit_lsn = lsn,
+                           .xid = (uint32_t)lsn,
+                           .ts_ms = 5,
+                           .row = op == 'c' || op == 'u' ? after : NULL,
+                           .old = before};
+    hub_publish(hub, source, &c);
+}
+
 void publish(const struct hub_table *table, char op, lsn_t lsn, uint32_t xid, int id)
 {
     char text[16];
@@ -181,14 +194,20 @@ void publish(const struct hub_table *table, char op, lsn_t lsn, uint32_t xid, in
     hub_publish(hub, source, &change);
 }
 
+struct json_object *expect_op(struct client *c, const char *op, int id)
+{
+    char key[40], json[20];
+    struct json_object *message = expect_type(c, "change");
+    snprintf(json, sizeof(json), "\"%s\"", op);
+    snprintf(key, sizeof(key), "{\"id\":%d}", id);
+    expect(message, "op", json);
+    expect(message, "key", strcmp(op, "t") == 0 ? "null" : key);
+    return message;
+}
+
 void expect_change(struct client *c, char op, int id)
 {
-    char key[40], json[8];
-    struct json_object *message = expect_type(c, "change");
-    snprintf(key, sizeof(key), "{\"id\":%d}", id);
-    snprintf(json, sizeof(json), "\"%c\"", op);
-    expect(message, "op", json);
-    expect(message, "key", key);
+    expect_op(c, (char[]){op, 0}, id);
 }
 
 const char *pos_text(lsn_t lsn, unsigned ordinal)

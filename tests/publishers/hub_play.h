@@ -46,11 +46,16 @@ struct client *live(void); /* subscription 1 to public.items */
 const char *text_of(struct json_object *message, const char *member); /* as JSON, or "absent" */
 void expect(struct json_object *message, const char *member, const char *json);
 struct json_object *expect_type(struct client *c, const char *type);
+/* The next message is such a change of this row; op "t" has no key. */
+struct json_object *expect_op(struct client *c, const char *op, int id);
 void expect_change(struct client *c, char op, int id);
 void expect_nothing(struct client *c);
 
 /* ---- the stream ---- */
 
+/* `after` is the row of c and u; before: NULL for none. */
+void publish_values(const struct hub_table *table, char op, lsn_t lsn, const struct slice *after,
+                    const struct slice *before);
 void publish(const struct hub_table *table, char op, lsn_t lsn, uint32_t xid, int id);
 const char *pos_text(lsn_t lsn, unsigned ordinal); /* as JSON */
 

@@ -107,25 +107,7 @@ static void change(const struct hub_table *t, char op, lsn_t lsn, int id, const 
         before[1] = before[3] = slice_of(old);
         before[2] = SLICE("\"w\"");
     }
-    struct hub_change c = {.table = t,
-                           .op = op,
-                           .commit_lsn = lsn,
-                           .xid = (uint32_t)lsn,
-                           .ts_ms = 5,
-                           .row = op == 'c' || op == 'u' ? after : NULL,
-                           .old = old ? before : NULL};
-    hub_publish(hub, source, &c);
-}
-
-static struct json_object *expect_op(struct client *c, const char *op, int id)
-{
-    char key[40], json[20];
-    struct json_object *message = expect_type(c, "change");
-    snprintf(json, sizeof(json), "\"%s\"", op);
-    snprintf(key, sizeof(key), "{\"id\":%d}", id);
-    expect(message, "op", json);
-    expect(message, "key", key);
-    return message;
+    publish_values(t, op, lsn, after, old ? before : NULL);
 }
 
 START_TEST(welcome_shows_what_may_be_seen)

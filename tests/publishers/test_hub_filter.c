@@ -38,14 +38,7 @@ static void change(const struct hub_table *t, char op, lsn_t lsn, int id, const 
         before[1] = slice_of(old);
         before[2] = SLICE("null");
     }
-    struct hub_change c = {.table = t,
-                           .op = op,
-                           .commit_lsn = lsn,
-                           .xid = (uint32_t)lsn,
-                           .ts_ms = 5,
-                           .row = op == 'c' || op == 'u' ? after : NULL,
-                           .old = old ? before : NULL};
-    hub_publish(hub, source, &c);
+    publish_values(t, op, lsn, after, old ? before : NULL);
 }
 
 static void subscribe(struct client *c, int id, const char *table, const char *where, const char *more)
@@ -62,17 +55,6 @@ static struct client *filtered(const char *table, const char *where, const char 
     subscribe(c, 1, table, where, more);
     expect_type(c, "subscribed");
     return c;
-}
-
-static struct json_object *expect_op(struct client *c, const char *op, int id)
-{
-    char key[40], json[20];
-    struct json_object *message = expect_type(c, "change");
-    snprintf(json, sizeof(json), "\"%s\"", op);
-    snprintf(key, sizeof(key), "{\"id\":%d}", id);
-    expect(message, "op", json);
-    expect(message, "key", strcmp(op, "t") == 0 ? "null" : key);
-    return message;
 }
 
 /* A row that comes into sight enters, one that goes out of sight exits with its key. */
