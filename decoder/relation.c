@@ -8,6 +8,8 @@
 
 struct relations {
     struct map_u32 *by_oid;
+    size_t count;
+    uint64_t numbered;
 };
 
 struct relation *relation_new(void)
@@ -60,5 +62,29 @@ struct relation *relations_find(const struct relations *c, uint32_t oid)
 
 void relations_put(struct relations *c, struct relation *r)
 {
-    relation_free(map_u32_set(c->by_oid, r->oid, r));
+    struct relation *old = map_u32_set(c->by_oid, r->oid, r);
+    r->number = ++c->numbered;
+    c->count += !old;
+    relation_free(old);
+}
+
+size_t relations_count(const struct relations *c)
+{
+    return c->count;
+}
+
+const struct relation *relations_next(const struct relations *c, size_t *at)
+{
+    uint32_t oid;
+    void *relation;
+    return map_u32_next(c->by_oid, at, &oid, &relation) ? relation : NULL;
+}
+
+void relations_drop(struct relations *c, uint32_t oid, uint64_t number)
+{
+    const struct relation *r = relations_find(c, oid);
+    if (!r || r->number != number)
+        return;
+    relation_free(map_u32_remove(c->by_oid, oid));
+    c->count--;
 }

@@ -31,6 +31,7 @@ struct relation {
     const uint16_t *key;    /* indexes into columns, in the key's order; the catalogue's PK or unique index */
     size_t n_key;           /* 0: no key */
     struct arena arena;     /* owns all of the above */
+    uint64_t number;        /* among all that the cache has had */
     void *plan;             /* the engine's, freed by free_plan */
     void (*free_plan)(void *plan);
 };
@@ -44,5 +45,9 @@ struct relations *relations_new(void);
 void relations_free(struct relations *c);
 struct relation *relations_find(const struct relations *c, uint32_t oid); /* NULL: unknown */
 void relations_put(struct relations *c, struct relation *r); /* takes ownership; frees the one it replaces */
+size_t relations_count(const struct relations *c);
+/* Walks all of them in no order: start with *at = 0; NULL at the end. No put or drop meanwhile. */
+const struct relation *relations_next(const struct relations *c, size_t *at);
+void relations_drop(struct relations *c, uint32_t oid, uint64_t number); /* unless it was replaced since */
 
 #endif

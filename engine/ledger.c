@@ -14,6 +14,7 @@ struct entry {
 
 struct ledger {
     struct entry *head, *tail, *spare;
+    struct entry *before; /* the tail; NULL: none, or done */
     struct ledger_position safe, end;
 };
 
@@ -53,8 +54,28 @@ struct mark *ledger_open(struct ledger *l)
         l->tail->next = e;
     else
         l->head = e;
+    l->before = l->tail;
     l->tail = e;
     return &e->mark;
+}
+
+/* A transaction of which nothing is sent is as safe as the one before it. While Kafka is away these may be
+ * millions, so they take no room. */
+static void join_empty(struct ledger *l)
+{
+    struct entry *e = l->tail, *before = l->before;
+    if (e->mark.pending || !before)
+        return;
+    if (e->mark.end_lsn >= before->mark.end_lsn) {
+        before->mark.end_lsn = e->mark.end_lsn;
+        before->tx_id = e->tx_id;
+        before->commit_us = e->commit_us;
+    }
+    before->next = NULL;
+    l->tail = before;
+    l->before = NULL;
+    e->next = l->spare;
+    l->spare = e;
 }
 
 void ledger_close(struct ledger *l, lsn_t end_lsn, int64_t tx_id, int64_t commit_us)
@@ -66,6 +87,7 @@ void ledger_close(struct ledger *l, lsn_t end_lsn, int64_t tx_id, int64_t commit
     l->tail->commit_us = commit_us;
     if (end_lsn >= l->end.lsn)
         l->end = (struct ledger_position){end_lsn, tx_id, commit_us};
+    join_empty(l);
 }
 
 struct ledger_position ledger_safe(struct ledger *l)
@@ -77,6 +99,8 @@ struct ledger_position ledger_safe(struct ledger *l)
         l->head = e->next;
         if (!l->head)
             l->tail = NULL;
+        if (l->before == e)
+            l->before = NULL;
         e->next = l->spare;
         l->spare = e;
     }

@@ -11,8 +11,8 @@ struct ledger;
 struct ledger *ledger_new(void);
 void ledger_free(struct ledger *l);
 
-struct mark *ledger_open(
-    struct ledger *l); /* the transaction that now begins; the pointer lives until it is done */
+/* The transaction that now begins. The pointer lives until it is closed and nothing of it is pending. */
+struct mark *ledger_open(struct ledger *l);
 void ledger_close(struct ledger *l, lsn_t end_lsn, int64_t tx_id, int64_t commit_us); /* it has committed */
 
 struct ledger_position {

@@ -19,9 +19,21 @@
 enum { MOST_VALUE_BYTES = 16 * 1024 * 1024, MOST_DEPTH = 64 };
 
 struct offsets {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* of a store that takes one call at a time */
     struct offsets_store *store;
 };
+
+static void lock(struct offsets *o)
+{
+    if (!o->store->type->concurrent)
+        pthread_mutex_lock(&o->lock);
+}
+
+static void unlock(struct offsets *o)
+{
+    if (!o->store->type->concurrent)
+        pthread_mutex_unlock(&o->lock);
+}
 
 static void field_lsn(struct buf *b, const char *name, lsn_t lsn)
 {
@@ -242,9 +254,9 @@ bool offsets_load(struct offsets *o, const char *connector, const char *server, 
     bool found = false;
     key_write(&key, connector, server);
     *out = (struct offset){.tx_id = -1};
-    pthread_mutex_lock(&o->lock);
+    lock(o);
     bool ok = o->store->type->load(o->store, buf_view(&key), &value, &found, e);
-    pthread_mutex_unlock(&o->lock);
+    unlock(o);
     if (ok && found && !offset_parse(buf_view(&value), out, e))
         ok = err_prefix(e, "stored position %s", key.ptr);
     buf_free(&key);
@@ -257,9 +269,9 @@ static bool value_save(struct offsets *o, const char *connector, const char *ser
 {
     struct buf key = BUF_EMPTY;
     key_write(&key, connector, server);
-    pthread_mutex_lock(&o->lock);
+    lock(o);
     bool ok = o->store->type->save(o->store, buf_view(&key), value, e);
-    pthread_mutex_unlock(&o->lock);
+    unlock(o);
     buf_free(&key);
     return ok;
 }
@@ -322,9 +334,9 @@ static void listing_take(void *ctx, struct slice key, struct slice value)
 bool offsets_list(struct offsets *o, const char *connector, offsets_entry *take, void *ctx, struct err *e)
 {
     struct listing l = {connector, take, ctx};
-    pthread_mutex_lock(&o->lock);
+    lock(o);
     bool ok = o->store->type->each(o->store, listing_take, &l, e);
-    pthread_mutex_unlock(&o->lock);
+    unlock(o);
     return ok;
 }
 
@@ -337,17 +349,17 @@ bool offsets_put(struct offsets *o, const char *connector, struct slice partitio
     buf_char(&key, ',');
     buf_slice(&key, partition);
     buf_char(&key, ']');
-    pthread_mutex_lock(&o->lock);
+    lock(o);
     bool ok = o->store->type->save(o->store, buf_view(&key), value, e);
-    pthread_mutex_unlock(&o->lock);
+    unlock(o);
     buf_free(&key);
     return ok;
 }
 
 char *offsets_cluster(struct offsets *o)
 {
-    pthread_mutex_lock(&o->lock);
+    lock(o);
     char *id = o->store->type->cluster(o->store);
-    pthread_mutex_unlock(&o->lock);
+    unlock(o);
     return id;
 }

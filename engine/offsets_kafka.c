@@ -1,12 +1,8 @@
 /* offsets_kafka.c - positions or connectors in one of Kafka Connect's compacted topics.
  *
- * A load reads the topic from its beginning to the end that it has then: the topic is compacted, and it is
- * read once a start. No consumer group is used, so no right on a group is needed. Topics are never created by
- * asking for them: the broker's own creation would make a topic that forgets positions. Only what is
- * committed is taken. What stands behind a Kafka transaction that is still open, of any connector, is not to
- * be had before that has ended: where positions are written in transactions it is waited for, or an older one
- * would be taken for the newest. Source: org.apache.kafka.connect.storage.KafkaOffsetBackingStore,
- * KafkaBasedLog. */
+ * Topics are never created by asking for them: the broker's own creation would make a topic that forgets
+ * positions. How one is read: offsets_topic.c. Source:
+ * org.apache.kafka.connect.storage.KafkaOffsetBackingStore, KafkaBasedLog. */
 #include "offsets_store.h"
 
 #include "clock.h"
@@ -15,23 +11,15 @@
 #include "kafka_client.h"
 #include "kafka_settings.h"
 #include "kafka_topics.h"
-#include "map.h"
+#include "offsets_topic.h"
 #include "xmalloc.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum {
-    REACH_MS = 5000,
-    CREATE_MS = 10000,
-    SAVE_MS = 10000,
-    READ_MS = 10000,
-    OPEN_MS = 25000, /* a few tries together are longer than a transaction that nobody ends, 60 s and more */
-    ASK_MS = 2000,
-    MOST_PARTITIONS = 10000
-};
+enum { REACH_MS = 5000, CREATE_MS = 10000, SAVE_MS = 10000, ASK_MS = 2000, MOST_PARTITIONS = 10000 };
 
 struct kafka_store {
     struct offsets_store base;
@@ -44,7 +32,9 @@ struct kafka_store {
     rd_kafka_t *producer; /* NULL: to be made at the next use */
     rd_kafka_topic_t *target;
     rd_kafka_queue_t *events;
-    int partitions; /* 0: not known to exist */
+    int partitions;       /* 0: not known to exist */
+    pthread_mutex_t lock; /* guards the producer and what comes with it */
+    pthread_mutex_t turn; /* of who reads the topic */
 };
 
 static void producer_close(struct kafka_store *s)
@@ -219,9 +209,8 @@ static bool report_wait(struct kafka_store *s, struct err *e)
     return err_set(e, ERR_RETRY, "%s: not stored: no answer within %d s", s->setting, SAVE_MS / 1000);
 }
 
-static bool kafka_save(struct offsets_store *store, struct slice key, struct slice value, struct err *e)
+static bool record_save(struct kafka_store *s, struct slice key, struct slice value, struct err *e)
 {
-    struct kafka_store *s = (struct kafka_store *)store;
     if (!producer_ready(s, e) || FAILPOINT_ERROR("offset-produce", e))
         return false;
     bool ok = rd_kafka_produce(s->target, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, (void *)value.ptr,
@@ -234,227 +223,71 @@ static bool kafka_save(struct offsets_store *store, struct slice key, struct sli
     return ok;
 }
 
+static bool kafka_save(struct offsets_store *store, struct slice key, struct slice value, struct err *e)
+{
+    struct kafka_store *s = (struct kafka_store *)store;
+    pthread_mutex_lock(&s->lock);
+    bool ok = record_save(s, key, value, e);
+    pthread_mutex_unlock(&s->lock);
+    return ok;
+}
+
 /* -- reading
  * ---------------------------------------------------------------------------------------------------- */
 
-/* The newest value of a key. */
-struct latest {
-    struct buf value;
-    bool found;        /* false: it was deleted */
-    int64_t stamp;     /* of the record taken, */
-    int32_t partition; /* and where it was */
+/* One connector may have to wait for a transaction's end: the others do not wait with it. */
+static bool read_all(struct kafka_store *s, struct slice only, offsets_each *take, void *ctx, struct err *e)
+{
+    pthread_mutex_lock(&s->lock);
+    bool ready = producer_ready(s, e);
+    const struct offsets_source from = {.worker = s->worker,
+                                        .setting = s->setting,
+                                        .topic = s->topic,
+                                        .partitions = s->partitions,
+                                        .transactions = s->transactions,
+                                        .turn = &s->turn};
+    pthread_mutex_unlock(&s->lock);
+    return ready && offsets_topic_read(&from, only, take, ctx, e);
+}
+
+struct loading {
+    struct buf *value;
+    bool found;
 };
 
-struct reading {
-    struct slice only;  /* the one key that is wanted; .ptr NULL: all */
-    struct map *latest; /* by key */
-    int open;           /* partitions not yet read to their end */
-    int64_t *ends;      /* where that is, with what is not committed yet; NULL: wherever the reading ends */
-    bool *ended;        /* which; an end is told again after each record that comes later */
-};
-
-/* A key is in one partition, unless something else than Connect has written it. */
-static void record_take(struct reading *r, const rd_kafka_message_t *m)
+static void loading_take(void *ctx, struct slice key, struct slice value)
 {
-    struct slice key = {m->key, m->key_len};
-    if (!key.ptr || (r->only.ptr && !slice_eq(r->only, key)))
-        return;
-    int64_t stamp = rd_kafka_message_timestamp(m, NULL);
-    struct latest *l = map_get(r->latest, key);
-    if (l && l->partition != m->partition && stamp < l->stamp)
-        return;
-    if (!l)
-        map_set(r->latest, key, l = xcalloc(1, sizeof *l));
-    l->partition = m->partition;
-    l->stamp = stamp;
-    l->found = m->payload;
-    buf_reset(&l->value);
-    buf_append(&l->value, m->payload, m->len);
-}
-
-static void reading_free(struct reading *r)
-{
-    struct slice key;
-    void *value;
-    for (size_t at = 0; map_next(r->latest, &at, &key, &value);) {
-        buf_free(&((struct latest *)value)->value);
-        free(value);
-    }
-    map_free(r->latest);
-    free(r->ended);
-    free(r->ends);
-}
-
-static void end_take(struct reading *r, int32_t partition, int64_t offset)
-{
-    if (r->ends && offset < r->ends[partition])
-        return;
-    if (!r->ended[partition])
-        r->open--;
-    r->ended[partition] = true;
-}
-
-static bool messages_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_queue_t *queue,
-                          struct reading *r, struct err *e)
-{
-    int wait = r->ends ? OPEN_MS : READ_MS;
-    int64_t until = clock_mono_ms() + wait;
-    while (r->open) {
-        int64_t left = until - clock_mono_ms();
-        rd_kafka_message_t *m = left > 0 ? rd_kafka_consume_queue(queue, (int)left) : NULL;
-        if (!m)
-            return kafka_client_reach(consumer, 1000, e) &&
-                   err_set(e, ERR_RETRY,
-                           "%s: no answer within %d s, or a Kafka transaction in it stays open so long",
-                           s->setting, wait / 1000);
-        rd_kafka_resp_err_t code = m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ? 0 : m->err;
-        if (!m->err && !r->ended[m->partition]) /* what comes behind an end brings no other one nearer */
-            until = clock_mono_ms() + wait;
-        if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-            end_take(r, m->partition, m->offset);
-        else if (!code)
-            record_take(r, m);
-        rd_kafka_message_destroy(m);
-        if (code)
-            return kafka_error_set(e, code, NULL, "%s cannot be read", s->setting);
-    }
-    return true;
-}
-
-/* Without it librdkafka finds no leader at first, and asks again after half a second. */
-static bool leaders_learn(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_topic_t *topic, struct err *e)
-{
-    const struct rd_kafka_metadata *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(consumer, 0, topic, &metadata, REACH_MS);
-    if (code)
-        return kafka_error_set(e, code, NULL, "%s cannot be read", s->setting);
-    rd_kafka_metadata_destroy(metadata);
-    return true;
-}
-
-static bool partitions_read(struct kafka_store *s, rd_kafka_t *consumer, rd_kafka_topic_t *topic,
-                            struct reading *r, struct err *e)
-{
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(consumer);
-    int started = 0;
-    while (started < s->partitions &&
-           rd_kafka_consume_start_queue(topic, started, RD_KAFKA_OFFSET_BEGINNING, queue) == 0)
-        started++;
-    bool ok = started == s->partitions
-                  ? messages_read(s, consumer, queue, r, e)
-                  : kafka_error_set(e, rd_kafka_last_error(), NULL, "%s cannot be read", s->setting);
-    while (started-- > 0)
-        rd_kafka_consume_stop(topic, started);
-    rd_kafka_queue_destroy(queue);
-    return ok;
-}
-
-static rd_kafka_t *consumer_make(struct kafka_store *s, const char *isolation, struct err *e)
-{
-    const char *const settings[][2] = {
-        {"isolation.level", isolation},  {"enable.partition.eof", "true"},
-        {"enable.auto.commit", "false"}, {"fetch.wait.max.ms", "10"},
-        {"check.crcs", "true"},          {"allow.auto.create.topics", "false"},
-    };
-    rd_kafka_conf_t *conf = kafka_settings_client(s->worker, "walwire-offsets-read", e);
-    if (!conf)
-        return NULL;
-    if (puts_all(conf, settings, sizeof settings / sizeof *settings, e))
-        return kafka_client_new(RD_KAFKA_CONSUMER, conf, e);
-    rd_kafka_conf_destroy(conf);
-    return NULL;
-}
-
-static rd_kafka_resp_err_t ends_list(rd_kafka_t *consumer, rd_kafka_topic_partition_list_t *list,
-                                     int64_t *ends)
-{
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(consumer, list, REACH_MS);
-    for (int i = 0; i < list->cnt && !code; i++) {
-        code = list->elems[i].err;
-        ends[list->elems[i].partition] = list->elems[i].offset;
-    }
-    return code;
-}
-
-/* Only who reads uncommitted is told of the real ends. */
-static bool ends_ask(struct kafka_store *s, struct reading *r, struct err *e)
-{
-    rd_kafka_t *consumer = consumer_make(s, "read_uncommitted", e);
-    if (!consumer)
-        return false;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(s->partitions);
-    for (int i = 0; i < s->partitions; i++)
-        rd_kafka_topic_partition_list_add(list, s->topic, i);
-    r->ends = xcalloc((size_t)s->partitions, sizeof *r->ends);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-    for (int64_t deadline = clock_mono_ms() + REACH_MS; code && clock_mono_ms() < deadline;) {
-        code = ends_list(consumer, list, r->ends);
-        if (code)
-            usleep(50000); /* a topic just made: its leaders have yet to learn of it */
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(consumer);
-    return !code || kafka_error_set(e, code, NULL, "%s cannot be read", s->setting);
-}
-
-/* Reads the whole topic; r->only is set, the rest is filled in and freed by reading_free in any case. */
-static bool topic_read(struct kafka_store *s, struct reading *r, struct err *e)
-{
-    r->latest = map_new();
-    bool ready = producer_ready(s, e) && (!s->transactions || ends_ask(s, r, e));
-    rd_kafka_t *consumer = ready ? consumer_make(s, "read_committed", e) : NULL;
-    if (!consumer)
-        return false;
-    r->open = s->partitions;
-    r->ended = xcalloc((size_t)s->partitions, sizeof *r->ended);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(consumer, s->topic, NULL);
-    bool ok = leaders_learn(s, consumer, topic, e) && partitions_read(s, consumer, topic, r, e);
-    rd_kafka_topic_destroy(topic);
-    rd_kafka_destroy(consumer);
-    return ok;
+    struct loading *l = ctx;
+    (void)key;
+    l->found = true;
+    buf_slice(l->value, value);
 }
 
 static bool kafka_load(struct offsets_store *store, struct slice key, struct buf *value, bool *found,
                        struct err *e)
 {
-    struct reading r = {.only = key};
-    bool ok = topic_read((struct kafka_store *)store, &r, e);
-    const struct latest *l = ok ? map_get(r.latest, key) : NULL;
+    struct loading l = {.value = value};
     buf_reset(value);
-    *found = l && l->found;
-    if (*found)
-        buf_slice(value, buf_view(&l->value));
-    reading_free(&r);
+    bool ok = read_all((struct kafka_store *)store, key, loading_take, &l, e);
+    *found = l.found;
     return ok;
 }
 
 static bool kafka_each(struct offsets_store *store, offsets_each *take, void *ctx, struct err *e)
 {
-    struct reading r = {.only = {NULL, 0}};
-    bool ok = topic_read((struct kafka_store *)store, &r, e);
-    struct slice key;
-    void *value;
-    for (size_t at = 0; ok && map_next(r.latest, &at, &key, &value);) {
-        const struct latest *l = value;
-        char *text = xstrndup(key.ptr, key.len);
-        if (l->found)
-            take(ctx, slice_of(text), buf_view(&l->value));
-        free(text);
-    }
-    reading_free(&r);
-    return ok;
+    return read_all((struct kafka_store *)store, (struct slice){NULL, 0}, take, ctx, e);
 }
 
 static char *kafka_cluster(struct offsets_store *store)
 {
     struct kafka_store *s = (struct kafka_store *)store;
     struct err ignored = {0};
+    pthread_mutex_lock(&s->lock);
     char *theirs = producer_ready(s, &ignored) ? rd_kafka_clusterid(s->producer, ASK_MS) : NULL;
     char *id = theirs ? xstrdup(theirs) : NULL;
     if (theirs)
         rd_kafka_mem_free(s->producer, theirs);
+    pthread_mutex_unlock(&s->lock);
     return id;
 }
 
@@ -462,14 +295,16 @@ static void kafka_close(struct offsets_store *store)
 {
     struct kafka_store *s = (struct kafka_store *)store;
     producer_close(s);
+    pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->turn);
     props_free(s->worker);
     free(s->setting);
     free(s->topic);
     free(s);
 }
 
-static const struct offsets_store_type KAFKA_TYPE = {kafka_load, kafka_save, kafka_each, kafka_cluster,
-                                                     kafka_close};
+static const struct offsets_store_type KAFKA_TYPE = {kafka_load,    kafka_save,  kafka_each,
+                                                     kafka_cluster, kafka_close, .concurrent = true};
 
 struct offsets_store *offsets_kafka_open(const struct props *worker, const struct offsets_topic *topic,
                                          struct err *e)
@@ -480,6 +315,8 @@ struct offsets_store *offsets_kafka_open(const struct props *worker, const struc
     rd_kafka_conf_destroy(conf);
     struct kafka_store *s = xcalloc(1, sizeof *s);
     s->base.type = &KAFKA_TYPE;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->turn, NULL);
     s->worker = props_copy(worker);
     s->kind = topic->kind;
     s->topic = xstrdup(topic->name);

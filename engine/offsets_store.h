@@ -1,7 +1,8 @@
 /* offsets_store.h - where positions and connectors are kept: a row of functions for each kind of store. Used
  * by offsets.c and configs.c only.
  *
- * Keys and values are Connect's bytes; a store knows nothing of what they mean. Calls come one at a time. */
+ * Keys and values are Connect's bytes; a store knows nothing of what they mean. Calls come one at a time,
+ * unless it says that it can do with others. */
 #ifndef ENGINE_OFFSETS_STORE_H
 #define ENGINE_OFFSETS_STORE_H
 
@@ -26,6 +27,7 @@ struct offsets_store_type {
     /* The Kafka cluster's id, owned by the caller; NULL: not known. */
     char *(*cluster)(struct offsets_store *s);
     void (*close)(struct offsets_store *s);
+    bool concurrent; /* calls, but for close, may come at the same time */
 };
 
 /* setting: the name of the worker's option, for errors. ERR_CONFIG: the file or its directory cannot be used.

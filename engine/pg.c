@@ -266,6 +266,24 @@ PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n, const ch
     return checked(conn, res, sql, e);
 }
 
+bool pg_ask(PGconn *conn, const char *sql, int n, const char *const *params)
+{
+    return PQsendQueryParams(conn, sql, n, NULL, params, NULL, NULL, 0) == 1;
+}
+
+bool pg_answered(PGconn *conn, PGresult **res)
+{
+    *res = NULL;
+    bool broken = PQconsumeInput(conn) != 1;
+    if (!broken && PQisBusy(conn))
+        return false;
+    for (PGresult *one; !broken && !PQisBusy(conn) && (one = PQgetResult(conn));) {
+        PQclear(*res);
+        *res = one;
+    }
+    return true;
+}
+
 static void cancel(PGconn *conn)
 {
     char why[256];

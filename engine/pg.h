@@ -20,7 +20,13 @@ PGconn *pg_connect(const char *conninfo, struct err *e);
 /* Runs a statement with text parameters and checks for tuples or success. The result is the caller's to
  * PQclear. */
 PGresult *pg_query(PGconn *conn, struct err *e, const char *sql, int n_params, const char *const *params);
-/* The same without parameters, of a statement that may take long: `given_up` is asked ten times a second, and
+/* The same without waiting: false when it could not be sent. A statement that is run on this connection
+ * before the answer was taken waits for it, and drops it. */
+bool pg_ask(PGconn *conn, const char *sql, int n_params, const char *const *params);
+/* False while the answer is still to come; never waits. *res: the answer, or the server's refusal, the
+ * caller's to PQclear; NULL: it was dropped, or the connection broke. */
+bool pg_answered(PGconn *conn, PGresult **res);
+/* pg_query without parameters, of a statement that may take long: `given_up` is asked ten times a second, and
  * once it says true the server is told to end the statement, and the connection is good for PQfinish only
  * (NULL, ERR_RETRY). */
 PGresult *pg_query_while(PGconn *conn, struct err *e, const char *sql, bool (*given_up)(void *ctx),

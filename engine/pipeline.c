@@ -348,6 +348,7 @@ static void pipeline_close(struct pipeline *p)
     ledger_free(p->ledger);
     types_free(p->types);
     catalog_ahead_free(p->ahead);
+    gone_free(&p->gone);
     tables_free(&p->tables);
     if (p->conn)
         PQfinish(p->conn);

@@ -9,6 +9,7 @@
 #include "connector.h"
 #include "envelope.h"
 #include "exactly_once.h"
+#include "gone.h"
 #include "ledger.h"
 #include "lineage.h"
 #include "link.h"
@@ -64,6 +65,7 @@ struct pipeline {
     struct ledger *ledger;
     struct link *link;
     struct live *live;               /* NULL: no browsers */
+    struct gone gone;                /* tables that were dropped */
     struct catalog_ahead *ahead;     /* of the relations that the batch in hand still has; NULL: not asked */
     struct arena scratch, converted; /* converted: the text of a row's binary values */
     struct buf key, value;
@@ -107,7 +109,8 @@ struct pipeline {
     uint64_t events, transactions, bytes;
     struct counts counts;
     struct readings readings;
-    int64_t slot_due_ms;
+    int64_t slot_due_ms; /* when the server is asked for the slot's state */
+    bool slot_asked;     /* and has not answered yet */
 };
 
 /* Connects, prepares slot and publication, takes the snapshot where one is due, then streams until told to

@@ -3,7 +3,6 @@
  * Nothing here is done for a row. The slot is asked for every ten seconds, in the ordinary session. */
 #include "readings.h"
 #include "clock.h"
-#include "log.h"
 #include "sql.h"
 
 #include <stdlib.h>
@@ -114,12 +113,10 @@ static int64_t cell_number(const PGresult *res, int column)
     return PQgetisnull(res, 0, column) ? READING_NONE : strtoll(PQgetvalue(res, 0, column), NULL, 10);
 }
 
-/* What the server says of the slot is good to know and no reason to stop: the session may be busy or gone. */
-static void ask_slot(struct pipeline *p)
+/* What the server says of the slot is good to know and no reason to stop: the session may be busy or gone.
+ * Nor is it waited for: deliveries and positions would wait with it, a minute when the network is cut. */
+static void take_slot(struct pipeline *p, const PGresult *res)
 {
-    struct err ignored = {0};
-    const char *slot = p->config->slot_name;
-    PGresult *res = pg_query(p->conn, &ignored, SQL_SLOT_LAG, 1, &slot);
     int64_t *v = p->readings.v;
     bool there = res && PQntuples(res);
     v[READ_SERVER_LSN] = there ? cell_number(res, END) : READING_NONE;
@@ -127,18 +124,25 @@ static void ask_slot(struct pipeline *p)
     v[READ_SLOT_SAFE] = there ? cell_number(res, SAFE) : READING_NONE;
     if (!there)
         v[READ_SLOT_LAG] = READING_NONE;
-    if (!res)
-        log_debug("asking for the slot's state: %s", ignored.text);
-    PQclear(res);
 }
 
 void readings_look(struct pipeline *p)
 {
     int64_t now = p->face->meter ? clock_mono_ms() : 0;
-    if (!p->face->meter || now < p->slot_due_ms)
+    PGresult *res = NULL;
+    if (p->slot_asked && pg_answered(p->conn, &res)) {
+        p->slot_asked = false;
+        if (res || PQstatus(p->conn) != CONNECTION_OK) /* else another statement came in between */
+            take_slot(p, res);
+        PQclear(res);
+    }
+    if (!p->face->meter || now < p->slot_due_ms || p->slot_asked)
         return;
     p->slot_due_ms = now + SLOT_EVERY_MS;
-    ask_slot(p);
+    const char *slot = p->config->slot_name;
+    p->slot_asked = pg_ask(p->conn, SQL_SLOT_LAG, 1, &slot);
+    if (!p->slot_asked)
+        take_slot(p, NULL);
 }
 
 void readings_step(struct pipeline *p, const char *step)

@@ -484,6 +484,7 @@ static bool stream_round(struct pipeline *p, struct err *e)
         return false;
     if (!row_size_past(p, !b, e))
         return false;
+    gone_tick(p);
     tell_status(p);
     if (!b && p->live && live_wants_position(p->live))
         link_ask(p->link);

@@ -348,10 +348,10 @@ static enum sink_result kafka_put(struct sink *s, const struct message *m, struc
     if (!h->announced)
         announce(s, h);
     h->announced = true;
-    if (s->transaction && !kafka_transaction_begin(s->transaction, &s->failed))
-        return sink_failed(s, e), SINK_FAIL;
     if (h->most && m->key.len + m->value.len + MOST_OVERHEAD > h->most && message_size(s, m) > h->most)
         return too_large(s, m, e);
+    if (s->transaction && !kafka_transaction_begin(s->transaction, &s->failed))
+        return sink_failed(s, e), SINK_FAIL;
     rd_kafka_headers_t *headers = headers_of(s, m);
     rd_kafka_resp_err_t code = rd_kafka_producev(
         s->rk, RD_KAFKA_V_RKT(h->rkt), RD_KAFKA_V_PARTITION(m->partition),

@@ -74,6 +74,26 @@ START_TEST(a_relation_replaces_the_former_one_whole)
 }
 END_TEST
 
+/* One that was described again since is another one. */
+START_TEST(a_relation_is_dropped_unless_it_was_replaced)
+{
+    open_stream('d');
+    struct relations *all = pgoutput_relations(decoder);
+    uint64_t number = relations_find(all, OID)->number;
+    wire_relation(&frame, OID, "public", "again", 'd', (const char *const[]){"*id"}, types, 1);
+    ck_assert(parse(0));
+    ck_assert_uint_eq(relations_count(all), 1);
+    relations_drop(all, OID, number);
+    ck_assert_str_eq(relations_find(all, OID)->name, "again");
+    relations_drop(all, OID, relations_find(all, OID)->number);
+    ck_assert_ptr_null(relations_find(all, OID));
+    ck_assert_uint_eq(relations_count(all), 0);
+    size_t at = 0;
+    ck_assert_ptr_null(relations_next(all, &at));
+    close_stream();
+}
+END_TEST
+
 START_TEST(rows_tell_null_from_text_from_unchanged)
 {
     open_stream('d');
@@ -325,9 +345,9 @@ START_TEST(rows_outside_a_transaction_are_refused)
 END_TEST
 
 SUITE_MAIN("pgoutput", a_transaction_has_its_xid_commit_time_and_positions,
-           a_relation_replaces_the_former_one_whole, rows_tell_null_from_text_from_unchanged,
-           a_full_old_row_fills_in_what_the_new_one_leaves_out, a_delete_has_the_key_only,
-           a_truncate_names_each_table, messages_know_whether_they_belong_to_the_transaction,
-           origin_and_type_messages_are_read, a_message_cut_short_anywhere_is_refused,
-           bytes_left_over_are_refused, what_breaks_the_protocol_is_refused,
-           rows_outside_a_transaction_are_refused)
+           a_relation_replaces_the_former_one_whole, a_relation_is_dropped_unless_it_was_replaced,
+           rows_tell_null_from_text_from_unchanged, a_full_old_row_fills_in_what_the_new_one_leaves_out,
+           a_delete_has_the_key_only, a_truncate_names_each_table,
+           messages_know_whether_they_belong_to_the_transaction, origin_and_type_messages_are_read,
+           a_message_cut_short_anywhere_is_refused, bytes_left_over_are_refused,
+           what_breaks_the_protocol_is_refused, rows_outside_a_transaction_are_refused)

@@ -14,7 +14,7 @@ class Context:
     common = {}
 
     def __init__(self, name):
-        self.name, self.engines, self.databases = name, [], []
+        self.name, self.engines, self.databases, self.broker = name, [], [], None
 
     def _shared(self, name, make):
         service = self.common.get(name)
@@ -30,7 +30,11 @@ class Context:
 
     @property
     def kafka(self):
-        return self._shared("kafka", Kafka)
+        return self.broker or self._shared("kafka", Kafka)
+
+    def own_kafka(self):
+        """From now on `kafka` is a broker of this test alone, for what would hurt the others'."""
+        self.broker = Kafka()
 
     def database(self, setup=""):
         """A fresh database; returns its name. It goes after the test, with its slots."""
@@ -69,10 +73,14 @@ class Context:
         return done.stdout
 
     def logs(self):
-        return "".join(f"--- walwire {i + 1}\n{e.log()}" for i, e in enumerate(self.engines) if os.path.exists(e.log_path))
+        broker = self.broker or self.common.get("kafka")
+        return "".join(f"--- walwire {i + 1}\n{e.log()}" for i, e in enumerate(self.engines) if os.path.exists(e.log_path)) + \
+            (f"--- Kafka\n{broker.process.tail()}\n" if broker else "")
 
     def close(self):
         for engine in self.engines:
             engine.sigterm()
         for db in self.databases:
             self.postgres.drop_database(db)
+        if self.broker:
+            self.broker.stop()

@@ -393,3 +393,30 @@ def test_tables_that_change_all_the_time(ctx):
     assert sum(ctx.kafka.ends(f"{spec['name']}.public.t").values()) == 200 + 2 * changes
     assert grown < 4096 + changes * 0.5, grown
 test_tables_that_change_all_the_time.timeout = 900 if FULL else 180
+
+
+def test_tables_that_come_and_go(ctx):
+    """A table is dropped and made anew all the time: what the former ones were like is forgotten, though their rows may still be on
+    their way when they are gone."""
+    tables = 10_000 if FULL else 2_000
+    db = ctx.database()
+    columns = ", ".join(f"a_column_{i} text" for i in range(20))
+    spec = ctx.connector(db, **{"table.include.list": "public.staging", "publication.autocreate.mode": "all_tables"})
+    engine = ctx.walwire(spec, value__converter__schemas__enable="false", key__converter__schemas__enable="false")
+    engine.wait_streaming(spec, ctx.postgres)
+
+    def churn(first, n):
+        ctx.postgres.psql(f"""do $$begin for i in {first} .. {first + n - 1} loop
+            create table staging (id int primary key, {columns}); commit; insert into staging (id) values (i); commit;
+            insert into staging (id) values (-i); drop table staging; commit; end loop; end$$""", db)
+    churn(1, 600)
+    wait_until(delivered(engine, 1200), 60, "the first tables")
+    warm = engine.rss_kb()
+    churn(601, tables)
+    wait_until(delivered(engine, 1200 + 2 * tables), 600, f"{tables} tables", every=0.2)
+    grown = engine.rss_kb() - warm
+    print(f"        {tables} tables, one after another: {grown} kB", flush=True)
+    told = [json.loads(m["value"])["after"]["id"] for m in ctx.kafka.consume(f"{spec['name']}.public.staging")]
+    assert sorted(told) == sorted(s * i for i in range(1, 601 + tables) for s in (1, -1)), len(told)
+    assert grown < 8192 + tables * 0.5 or "SANITIZE" in os.environ, grown
+test_tables_that_come_and_go.timeout = 900 if FULL else 180

@@ -5,6 +5,7 @@ import collections, json, os, random, signal, subprocess, time
 from fold import SLIM, body, difference, fold, table
 from process import Skip
 from services import BINARY, run, wait_until
+from transaction import open_transaction
 from writer import Writer
 
 TABLE = """
@@ -192,6 +193,48 @@ def test_a_zombie_writes_nothing(ctx):
     return f"A is {state}"
 
 
+def place_of(ctx, spec):
+    """The partition and the key of the connector's position."""
+    mine = [m for m in ctx.kafka.consume("connect-offsets") if spec["name"] in (m["key"] or "")]
+    return mine[-1]["partition"], mine[-1]["key"]
+
+
+def test_a_transaction_of_others_that_stays_open_holds_up_nobody(ctx):
+    """Such as one that a broker has forgotten to end: the position of this connector is not in it, so it is known all the same."""
+    db = ctx.database(TABLE)
+    spec = spec_of(ctx, db)
+    engine = engine_with(ctx, spec)
+    caught_up(ctx, spec, db)
+    engine.sigterm()
+    with open_transaction(ctx.kafka.bootstrap, "connect-offsets", place_of(ctx, spec)[0], "someone else's", "{}"):
+        begun = time.monotonic()
+        engine.start()
+        engine.wait_streaming(spec, ctx.postgres)
+        took = time.monotonic() - begun
+        assert took < 20 and "that is open since offset" in engine.log(), (took, engine.log()[-2000:])
+    assert len(caught_up(ctx, spec, db)) == 302
+    return f"{took:.1f} s"
+
+
+def test_a_position_that_may_become_the_newest_is_waited_for(ctx):
+    """It is the connector's own, in a Kafka transaction that nobody has decided yet: to go on from an older one would tell things twice.
+    Another connector of the same process does not wait with it."""
+    db = ctx.database(TABLE)
+    spec, other = spec_of(ctx, db), spec_of(ctx, db)
+    engine = engine_with(ctx, spec)
+    caught_up(ctx, spec, db)
+    engine.sigterm()
+    with open_transaction(ctx.kafka.bootstrap, "connect-offsets", *place_of(ctx, spec), "damaged"):
+        engine.start()
+        time.sleep(3)
+        assert engine.status(spec["name"])[0] == "RUNNING" and not ctx.postgres.streaming(spec["config"]["slot.name"]), engine.log()[-2000:]
+        engine.create(other)
+        engine.wait_streaming(other, ctx.postgres)
+        assert not ctx.postgres.streaming(spec["config"]["slot.name"]), "it has not waited"
+    wait_until(lambda: engine.status(spec["name"])[0] == "FAILED", 30, "the position to be read that was committed")
+    assert "not a JSON object" in engine.status(spec["name"])[1], engine.status(spec["name"])
+
+
 def test_positions_that_were_deleted_stay_deleted(ctx):
     """Whoever slept meanwhile is shut out before they are, and says that another process has taken over."""
     db = ctx.database(TABLE)
@@ -242,6 +285,7 @@ def test_a_topic_of_its_own_for_positions(ctx):
 
 def test_servers_that_go_away(ctx):
     """The broker stops and comes back, and PostgreSQL ends the connection, under a writer."""
+    ctx.own_kafka()
     db = ctx.database(TABLE)
     spec = spec_of(ctx, db)
     engine = engine_with(ctx, spec)

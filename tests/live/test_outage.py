@@ -1,6 +1,6 @@
 """Kafka is away, for a while or for long, and PostgreSQL shuts down in the middle of it: memory stays what it is, the server is
 not kept waiting, and afterwards all is told in order."""
-import threading, time
+import os, signal, threading, time
 
 from fold import SLIM, events
 from kafka import Kafka
@@ -76,6 +76,25 @@ def test_a_long_outage_of_kafka_under_load(ctx):
 
 
 test_a_long_outage_of_kafka_under_load.timeout = 240
+
+
+def test_a_session_that_does_not_answer_holds_nothing_up(ctx):
+    """The ordinary session asks for the slot's state every ten seconds. When the server's end of it hangs (its process is stopped), rows
+    go on to Kafka, and are acknowledged, as long as nothing else has to be asked."""
+    scene = Scene(ctx)
+    pid = int(scene.postgres.psql("select pid from pg_stat_activity where application_name = 'Debezium General'"))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(11)
+        start = time.monotonic()
+        scene.write(100)
+        scene.kafka.wait_records(scene.topic, 110, timeout=15)
+        scene.position_says_all()
+        took = time.monotonic() - start
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert took < 15 and scene.all_told() == 0, took
+    return f"{took:.1f} s"
 
 
 def test_the_server_shuts_down_while_kafka_is_away(ctx):
