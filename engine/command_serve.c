@@ -192,7 +192,7 @@ static void stop_now(int sig)
 static void wait_for_end(struct server *s)
 {
     while (command_wait_signal(-1) == SIGHUP) {
-        log_info("SIGHUP: keys and rules of browsers are read again");
+        log_info("SIGHUP: certificate, keys and rules are read again");
         web_reload(s->web);
     }
 }

@@ -11,10 +11,13 @@
 
 enum { DONE_KEPT = 65536 /* transactions remembered: what a connector that begins again repeats */ };
 
+/* Events of one partition come in order, and so do all where there is one. Those of several are put in order
+ * when all are there: a place for each as it comes would be looked for among all that came before. */
 struct open {
-    struct feed_event *first, *last;
+    struct feed_event *first, *last; /* as they came */
     uint64_t count;
     size_t bytes;
+    struct map_u32 *seen; /* by total_order; NULL: they are in order so far */
     bool too_large;
 };
 
@@ -72,6 +75,7 @@ static void open_free(struct feed_order *o, struct open *t)
         return;
     o->bytes -= t->bytes;
     events_free(o, t->first);
+    map_u32_free(t->seen);
     free(t);
 }
 
@@ -96,29 +100,59 @@ void feed_order_free(struct feed_order *o)
 
 /* ---- events ---- */
 
-/* false: it is there. Most come in order. */
-static bool event_insert(struct open *t, struct feed_event *e)
+static void note_all(struct open *t)
 {
-    struct feed_event **at = &t->first;
-    if (t->last && t->last->total_order < e->total_order)
-        at = &t->last->next;
-    while (*at && (*at)->total_order < e->total_order)
-        at = &(*at)->next;
-    if (*at && (*at)->total_order == e->total_order)
+    t->seen = map_u32_new();
+    for (struct feed_event *e = t->first; e; e = e->next)
+        map_u32_set(t->seen, (uint32_t)e->total_order, e);
+}
+
+/* false: it is there. */
+static bool event_append(struct open *t, struct feed_event *e)
+{
+    if (!t->seen && t->last && t->last->total_order >= e->total_order)
+        note_all(t);
+    if (t->seen && map_u32_get(t->seen, (uint32_t)e->total_order))
         return false;
-    e->next = *at;
-    *at = e;
-    if (!e->next)
-        t->last = e;
+    if (t->seen)
+        map_u32_set(t->seen, (uint32_t)e->total_order, e);
+    *(t->last ? &t->last->next : &t->first) = e;
+    t->last = e;
     t->count++;
     t->bytes += e->size;
     return true;
+}
+
+static int by_total_order(const void *a, const void *b)
+{
+    const struct feed_event *x = *(struct feed_event *const *)a, *y = *(struct feed_event *const *)b;
+    return (x->total_order > y->total_order) - (x->total_order < y->total_order);
+}
+
+/* The events in order. */
+static struct feed_event *events_sorted(const struct open *t)
+{
+    size_t n = 0;
+    if (!t->seen)
+        return t->first;
+    struct feed_event **all = xcalloc(t->count, sizeof(struct feed_event *));
+    for (struct feed_event *e = t->first; e; e = e->next)
+        all[n++] = e;
+    qsort(all, n, sizeof(struct feed_event *), by_total_order);
+    struct feed_event *first = NULL;
+    while (n > 0) {
+        all[--n]->next = first;
+        first = all[n];
+    }
+    free(all);
+    return first;
 }
 
 static void open_give_up(struct feed_order *o, struct open *t)
 {
     o->bytes -= t->bytes;
     events_free(o, t->first);
+    map_u32_free(t->seen);
     *t = (struct open){.too_large = true};
 }
 
@@ -172,7 +206,7 @@ void feed_order_event(struct feed_order *o, uint32_t xid, struct feed_event *e)
         map_u32_set(o->open, xid, t = xcalloc(1, sizeof *t));
         o->n_open++;
     }
-    if (t->too_large || !event_insert(t, e)) {
+    if (t->too_large || !event_append(t, e)) {
         o->drop(e);
         return;
     }
@@ -272,8 +306,9 @@ bool feed_order_take(struct feed_order *o, struct feed_transaction *out)
     struct open *t = open_remove(o, o->first->end.xid);
     *out = (struct feed_transaction){.end = pop(o)};
     if (t) {
-        out->events = t->first;
+        out->events = events_sorted(t);
         o->bytes -= t->bytes;
+        map_u32_free(t->seen);
         free(t);
     }
     return true;

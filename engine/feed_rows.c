@@ -23,6 +23,7 @@ enum {
     BATCH_BYTES = 64 * 1024,
     TOKEN_MOST = 16 * 1024,
     REFUSAL_MOST = 4096,
+    HEAD_MOST = 16000, /* an engine ends the connection at 16 KiB */
 };
 
 struct feed_rows {
@@ -226,11 +227,14 @@ static bool transfer_run(struct transfer *t, const struct hub_request *q, struct
     char *url = url_make(t, q);
     struct curl_slist *headers = headers_make(&t->rows->options);
     long status = 0;
+    bool fits = strlen(url) + (headers ? strlen(headers->data) : 0) <= HEAD_MOST;
     curl_setup(t, url, headers);
-    CURLcode code = curl_easy_perform(t->curl);
+    CURLcode code = fits ? curl_easy_perform(t->curl) : CURLE_URL_MALFORMAT;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(headers);
     free(url);
+    if (!fits)
+        return err_set(e, ERR_CONFIG, "the columns' names and the filter are too long to be asked for here");
     if (t->refused)
         return finish(t, e);
     if (code != CURLE_OK)

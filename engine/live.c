@@ -5,6 +5,7 @@
 #include "feed_refill.h"
 #include "live_rows.h"
 #include "log.h"
+#include "map.h"
 #include "row_json.h"
 #include "selection.h"
 #include "xmalloc.h"
@@ -20,6 +21,7 @@ struct live {
     struct live_rows *rows;
     struct live_table **known; /* of live_tables, until the first live_epoch */
     size_t n_known;
+    struct map *oids; /* of relations, by the names of their tables */
     bool begun;
 };
 
@@ -46,6 +48,7 @@ struct live *live_new(struct hub *hub, const struct config *config, int wake_fd)
     l->hub = hub;
     l->config = config;
     l->source = hub_source(hub, config->label);
+    l->oids = map_new();
     l->rows = live_rows_new(hub, l->source, config, wake_fd);
     return l;
 }
@@ -65,6 +68,7 @@ void live_free(struct live *l)
     hub_source_end(l->hub, l->source);
     live_rows_free(l->rows);
     known_free(l);
+    map_free(l->oids);
     free(l);
 }
 
@@ -184,20 +188,68 @@ static void take_columns(struct live_table *t, const struct relation *rel, const
     }
 }
 
-/* Only keys whose columns are all shown can be told to a browser. */
+/* Of these columns of the relation those that are shown. */
+static size_t shown_of(const struct live_table *t, const uint16_t *all, size_t n_all, uint16_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < n_all; i++)
+        for (size_t k = 0; k < t->n; k++)
+            if (t->column[k] == all[i])
+                out[n++] = (uint16_t)k;
+    return n;
+}
+
+static bool is_identified(const struct live_table *t, const uint16_t *key, size_t n)
+{
+    size_t i = 0;
+    while (i < n && t->identity[key[i]])
+        i++;
+    return n > 0 && i == n;
+}
+
+/* The columns by which PostgreSQL itself tells rows apart, which are unique and not null. 0: not all of them
+ * are shown, or there are none but the whole row. */
+static size_t take_identity(const struct live_table *t, const struct relation *rel, uint16_t *key)
+{
+    uint16_t *all = xcalloc(rel->n_columns + 1, sizeof *all);
+    size_t n_all = 0;
+    for (size_t i = 0; rel->identity != 'f' && i < rel->n_columns; i++)
+        if (rel->columns[i].identity)
+            all[n_all++] = (uint16_t)i;
+    size_t n = shown_of(t, all, n_all, key);
+    free(all);
+    return n == n_all ? n : 0;
+}
+
+/* Only keys whose columns are all shown can be told to a browser. One that old rows do not have could not be
+ * told of a row that goes, nor that it has changed: the replica identity takes its place. */
 static size_t take_key(const struct live_table *t, const struct config *config, const struct relation *rel,
                        uint16_t *key)
 {
     struct err ignored;
     uint16_t *all = xcalloc(rel->n_columns + 1, sizeof *all);
-    size_t n_all = 0, n = 0;
+    size_t n_all = 0, n = 0, n_identity = 0;
     bool ok = selection_key(config, rel, all, &n_all, &ignored);
-    for (size_t i = 0; ok && i < n_all; i++)
-        for (size_t k = 0; k < t->n; k++)
-            if (t->column[k] == all[i])
-                key[n++] = (uint16_t)k;
+    if (ok)
+        n = shown_of(t, all, n_all, key);
+    n = n == n_all ? n : 0;
+    if (!is_identified(t, key, n) && (n_identity = take_identity(t, rel, all))) {
+        memcpy(key, all, n_identity * sizeof *key);
+        n = n_identity;
+    }
     free(all);
-    return ok && n == n_all ? n : 0;
+    return n;
+}
+
+/* Another table under a name that is known, made anew or swapped by renaming: nothing was said of the rows of
+ * the one before, so nobody may go on from them, however alike the two look. */
+static void told_apart(struct live *l, const char *name, uint32_t oid)
+{
+    const struct hub_table_info none = {.name = name};
+    const uintptr_t before = (uintptr_t)map_get(l->oids, slice_of(name));
+    if (before && before != oid)
+        hub_table_set(l->hub, l->source, &none);
+    map_set(l->oids, slice_of(name), (void *)(uintptr_t)oid);
 }
 
 struct live_table *live_table_new(struct live *l, const struct relation *rel, const struct types *types)
@@ -217,6 +269,7 @@ struct live_table *live_table_new(struct live *l, const struct relation *rel, co
     selection_shown(l->config, rel, types, wanted);
     take_columns(t, rel, types, wanted, columns);
     char *name = arena_printf(&t->arena, "%s.%s", rel->schema, rel->name);
+    told_apart(l, name, rel->oid);
     t->info =
         (struct hub_table_info){name, columns, t->n, key, take_key(t, l->config, rel, key), t->identity};
     t->handle = hub_table_set(l->hub, l->source, &t->info);
@@ -291,6 +344,8 @@ static void publish(struct live_table *t, const struct change *c, struct part pa
                                 .enveloped = enveloped};
     if (enveloped && made)
         change.envelope = envelope_payload(made, (enum change_op)part.op);
+    if (enveloped && made && !change.envelope.ptr && part.op == OP_INSERT) /* an update, by Kafka's key */
+        change.envelope = envelope_payload(made, OP_UPDATE);
     hub_publish(t->live->hub, t->live->source, &change);
 }
 
@@ -303,9 +358,21 @@ static bool is_followed(struct live_table *t, const struct change *c)
     return t->follows;
 }
 
+/* Of the key that browsers are told, which may be another one than Kafka's. */
+static bool is_moved(const struct live_table *t, const struct change *c)
+{
+    bool moved = false;
+    for (size_t i = 0; c->before && c->after && i < t->info.n_key; i++) {
+        size_t at = t->column[t->info.key[i]];
+        moved |= c->before[at].kind == 't' && c->after[at].kind == 't' &&
+                 !slice_eq(c->before[at].data, c->after[at].data);
+    }
+    return moved;
+}
+
 void live_change(struct live_table *t, const struct change *c, uint32_t *ordinal, const struct envelope *made)
 {
-    bool key_changed = made && envelope_key_changed(made);
+    bool key_changed = (made && envelope_key_changed(made)) || is_moved(t, c);
     if (!is_followed(t, c)) {
         *ordinal += key_changed ? 2 : 1;
         return;

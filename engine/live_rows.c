@@ -119,14 +119,26 @@ static enum hub_verdict begin_rows(struct live_rows *r, PGconn *conn, uint64_t r
 
 /* ---- rows ---- */
 
-static char *quoted_table(PGconn *conn, const char *name, struct err *e)
+/* "SELECT ... FROM ...". The stream tells of a column that was dropped, or has another name, with the table's
+ * next change, and browsers are reset then. Until then it is left out: it is not in the table any more. */
+static bool select_put(PGconn *conn, const struct hub_request *q, struct buf *sql, struct err *e)
 {
-    PGresult *res = pg_query(conn, e, SQL_TABLE_BY_NAME, 1, &name);
-    char *table = res && PQntuples(res) ? xstrdup(PQgetvalue(res, 0, 0)) : NULL;
-    if (res && !table)
-        err_set(e, ERR_CONFIG, "table %s is gone", name);
+    struct buf names = BUF_EMPTY;
+    buf_char(&names, '[');
+    for (size_t i = 0; i < q->n_columns; i++) {
+        json_comma(&names);
+        json_string(&names, slice_of(q->columns[i]));
+    }
+    buf_char(&names, ']');
+    PGresult *res = pg_query(conn, e, SQL_TABLE_BY_NAME, 2, (const char *[]){q->table, names.ptr});
+    bool found = res && PQntuples(res) && !PQgetisnull(res, 0, 1);
+    if (found)
+        buf_printf(sql, "SELECT %s FROM %s", PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 0));
+    else if (res)
+        err_set(e, ERR_CONFIG, "table %s is gone", q->table);
     PQclear(res);
-    return table;
+    buf_free(&names);
+    return found;
 }
 
 struct asked {
@@ -143,23 +155,18 @@ static bool is_unwanted(void *ctx)
 static bool declare_cursor(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
 {
     struct asked asked = {r, q->id};
-    char *table = quoted_table(conn, q->table, e);
-    if (!table)
-        return false;
     struct buf sql = BUF_EMPTY;
-    BUF_LIT(&sql, "DECLARE walwire_rows NO SCROLL CURSOR FOR SELECT ");
-    for (size_t i = 0; i < q->n_columns; i++) {
-        buf_str(&sql, i ? ", " : "");
-        pg_ident(&sql, q->columns[i]);
-    }
-    buf_printf(&sql, " FROM %s", table);
-    if (q->where)
+    BUF_LIT(&sql, "DECLARE walwire_rows NO SCROLL CURSOR FOR ");
+    bool ok = select_put(conn, q, &sql, e);
+    if (ok && q->where)
         buf_printf(&sql, " WHERE %s", q->where);
-    PGresult *res = pg_query_while(conn, e, sql.ptr, is_unwanted, &asked);
-    PQclear(res);
+    if (ok) {
+        PGresult *res = pg_query_while(conn, e, sql.ptr, is_unwanted, &asked);
+        ok = res;
+        PQclear(res);
+    }
     buf_free(&sql);
-    free(table);
-    return res != NULL;
+    return ok;
 }
 
 static void write_rows(struct buf *b, const PGresult *res, const struct row_style *styles)

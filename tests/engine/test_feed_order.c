@@ -227,6 +227,29 @@ START_TEST(random_arrivals_give_commit_order)
 }
 END_TEST
 
+/* A large transaction whose records come from three partitions in turn, some of them twice, takes no longer
+ * than one of as many that come in order: seconds would be minutes here. */
+START_TEST(a_large_transaction_of_several_partitions_is_put_in_order)
+{
+    enum { EVENTS = 300000, FETCHED = 400 };
+    struct feed_order *o = feed_order_new(SIZE_MAX, drop);
+    size_t before = dropped;
+    for (uint64_t base = 0; base < EVENTS; base += 3 * FETCHED)
+        for (uint64_t partition = 1; partition <= 3; partition++)
+            for (uint64_t i = 0; i < FETCHED; i++) {
+                feed_order_event(o, 7, event(base + 3 * i + partition, 1));
+                if (i % 100 == 0)
+                    feed_order_event(o, 7, event(base + 3 * i + partition, 1));
+            }
+    ck_assert_uint_eq(dropped - before, EVENTS / 100);
+    ck_assert_uint_eq(feed_order_bytes(o), EVENTS);
+    ck_assert_int_eq(end(o, 7, 100, EVENTS), FEED_END_NEW);
+    ck_assert_uint_eq(take(o, EVENTS), 7);
+    ck_assert_uint_eq(feed_order_bytes(o), 0);
+    feed_order_free(o);
+}
+END_TEST
+
 START_TEST(ordinals_follow_the_runs)
 {
     ck_assert_uint_eq(feed_ordinal(NULL, 1), 0);
@@ -243,4 +266,5 @@ SUITE_MAIN("feed_order", an_end_waits_for_its_events_and_events_for_their_end,
            a_later_transaction_waits_for_an_earlier_one, what_is_sent_twice_is_taken_once,
            a_position_that_goes_back_is_another_history, a_start_gives_up_what_it_has_not_seen_whole,
            memory_is_bounded_and_what_went_is_known, the_oldest_go_first_when_there_are_many,
-           leftovers_are_swept_away, random_arrivals_give_commit_order, ordinals_follow_the_runs)
+           leftovers_are_swept_away, random_arrivals_give_commit_order,
+           a_large_transaction_of_several_partitions_is_put_in_order, ordinals_follow_the_runs)

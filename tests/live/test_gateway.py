@@ -247,6 +247,19 @@ def test_without_an_engine_there_are_no_snapshots(ctx):
         assert got["code"] == code and text in got["message"], got
 
 
+def test_rows_that_cannot_be_asked_for_are_refused_for_good(ctx):
+    """More columns than an address can name: nobody is told to try again and again."""
+    wide = ", ".join(f"a_rather_long_name_of_a_column_{i} int" for i in range(600))
+    db, spec, engine = connected(ctx, f"create table wide(id int primary key, {wide}); insert into wide values (1)")
+    ctx.postgres.psql("insert into wide values (2)", db)
+    ws = WebSocket(Gateway(ctx, spec["name"], gateway__upstream=engine.web).ws)
+    ws.send({"type": "subscribe", "id": 1, "table": "public.wide", "snapshot": True})
+    got = ws.recv_type("error")
+    assert (got["code"], got["retry"]) == ("snapshot_failed", False) and "too long" in got["message"], got
+    ws.send({"type": "subscribe", "id": 2, "table": "public.wide", "snapshot": True, "columns": ["id"]})
+    assert [r["id"] for r in ws.recv_type("rows")["rows"]] == [1, 2]
+
+
 def test_rules_hold_for_rows_of_the_engine(ctx):
     """A gateway with tokens and rules asks an engine that shows everything only for what the client may see."""
     db, spec, engine = connected(ctx, "create table items(id int primary key, org int, note text, secret text); "

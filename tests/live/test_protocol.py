@@ -115,6 +115,45 @@ def test_what_kafka_does_not_get_is_null(ctx):
 
 # ---- columns ----
 
+def test_columns_that_are_gone_before_the_stream_tells(ctx):
+    """A column is dropped, another gets a new name, and no row has changed since: whoever comes meanwhile gets the rows without them,
+    and a reset with the next change."""
+    db, _, engine = started(ctx, ITEMS + "insert into items values (1, 1, 'a'); create table named(id int primary key, was text, \"a \"\"b\" int);"
+                            "insert into named values (1, 'x', 7);")
+    ctx.postgres.psql("alter table items drop note; alter table named rename was to now", db)
+    with WebSocket(engine.ws) as ws:
+        for n, (name, row) in enumerate({"items": {"id": 1, "v": 1}, "named": {"id": 1, 'a "b': 7}}.items()):
+            assert subscribe(ws, n, table=f"public.{name}", snapshot=True)["type"] == "subscribed"
+            assert ws.recv_type("rows")["rows"] == [row]
+            assert ws.recv_type("ready")["count"] == 1
+        ctx.postgres.psql("insert into items values (2, 2); insert into named values (2, 'y')", db)
+        resets = [ws.recv_type(("change", "reset")) for _ in range(2)]
+        assert [(m["type"], m["reason"]) for m in resets] == [("reset", "schema")] * 2, resets
+        assert [c["name"] for c in subscribe(ws, 5, table="public.named", snapshot=True)["columns"]] == ["id", "now", 'a "b']
+
+
+def test_another_table_of_the_same_name_begins_anew(ctx):
+    """Dropped and made again, or swapped by renaming, with the same columns: rows of the one before are nobody's any more."""
+    db, _, engine = started(ctx, ITEMS + "insert into items values (1, 1, 'a');", publication__autocreate__mode="all_tables")
+    swaps = ("drop table items; " + ITEMS + "insert into items values (2, 2, 'b')",
+             "create table fresh (like items including all); insert into fresh values (3, 3, 'c'); alter table items rename to stale;"
+             "alter table fresh rename to items; insert into items values (4, 4, 'd')")
+    with WebSocket(engine.ws) as ws:
+        epoch = ws.recv_type("welcome")["epoch"]
+        for n, (swap, ids) in enumerate(zip(swaps, ([2], [3, 4]))):
+            assert subscribe(ws, n, table="public.items", snapshot=True)["type"] == "subscribed"
+            pos = ws.recv_type("ready")["pos"]
+            ctx.postgres.psql(swap, db)
+            got = ws.recv_type(("reset", "change"))
+            assert (got["type"], got.get("reason")) == ("reset", "schema"), got
+            got = subscribe(ws, n, table="public.items", **{"from": {"epoch": epoch, "pos": pos}})
+            assert (got["type"], got["reason"]) == ("reset", "schema"), got
+            assert subscribe(ws, n, table="public.items", snapshot=True)["type"] == "subscribed"
+            assert [r["id"] for r in ws.recv_type("rows")["rows"]] == ids
+            ws.recv_type("ready")
+            ws.send({"type": "unsubscribe", "id": n})
+
+
 def test_columns_that_come_and_go(ctx):
     """ADD COLUMN appears in a new `subscribed` before the first change that has it; named columns go on; DROP COLUMN resets."""
     db, _, engine = started(ctx, ITEMS + "insert into items values (1, 1, 'a');")

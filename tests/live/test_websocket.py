@@ -216,6 +216,39 @@ def test_changed_keys_truncates_and_old_images(ctx):
         assert all(o is None or o == {"id": 1} for o in old["key"])
 
 
+def test_rows_are_told_apart_as_the_replica_identity_does(ctx):
+    """By another index than the primary key's, or where messages have a key of their own: the key that browsers are told is one
+    that old rows have, so that folding by it is the table."""
+    db, _, engine = started(ctx, """create table part(id int primary key, code text not null, v int); create unique index part_code on part(code);
+        alter table part replica identity using index part_code; insert into part values (1, 'a', 1), (2, 'b', 2), (3, 'c', 3);
+        create table own(id int primary key, code text, v int); insert into own values (1, 'a', 1), (2, null, 2), (3, 'c', 3), (7, null, 7);
+        create table loose(code text not null, v int); create unique index loose_code on loose(code);
+        alter table loose replica identity using index loose_code; insert into loose values ('a', 1), ('b', 2), ('c', 3);""",
+                            message__key__columns="public.own:code")
+    changes = """update {0} set v = 5 where code = 'a'; update {0} set code = 'z' where v = 2; delete from {0} where code = 'c';
+        insert into {0} select {1} 'd', 4; update {0} set v = 6 where code = 'd'"""
+    with WebSocket(engine.ws) as ws:
+        for n, (name, key) in enumerate({"part": ["code"], "own": ["id"], "loose": ["code"]}.items()):
+            told = subscribe(ws, n, table=f"public.{name}", snapshot=True)
+            assert told["key"] == key, told
+            rows = {r[key[0]]: r for r in ws.recv_type("rows")["rows"]}
+            ws.recv_type("ready")
+            ctx.postgres.psql(changes.format(name, "" if name == "loose" else "4,"), db)
+            if name != "loose":
+                ctx.postgres.psql(f"update {name} set id = id + 100 where v in (5, 2, 7); delete from {name} where v = 6", db)
+            ctx.postgres.psql(f"insert into {name} (code, v{'' if name == 'loose' else ', id'}) values ('end', 0{'' if name == 'loose' else ', 9'})", db)
+            while "end" not in [r["code"] for r in rows.values()]:
+                m = ws.recv_type("change")
+                assert list(m["key"]) == key, m
+                assert (m["key"][key[0]] in rows) == (m["op"] != "c"), m
+                if m["op"] == "d":
+                    del rows[m["key"][key[0]]]
+                else:
+                    rows[m["key"][key[0]]] = m["row"]
+            whole = [json.loads(line) for line in ctx.postgres.psql(f"select row_to_json(x) from {name} x order by code", db).splitlines()]
+            assert sorted(rows.values(), key=lambda r: r["code"] or "zz") == sorted(whole, key=lambda r: r["code"] or "zz"), (rows, whole)
+
+
 def test_an_unchanged_toast_value_is_named(ctx):
     db, _, engine = started(ctx, "create table big(id int primary key, v int, doc text); alter table big alter doc set storage external;"
                             "insert into big values (1, 1, repeat('x', 10000));")
