@@ -13,6 +13,6 @@ export interface Live {
 }
 
 /** Handlers are not among the options: what happened is what is rendered. */
-export type LiveQuery = Omit<LiveOptions, "onSubscribed" | "onRows" | "onReady" | "onChange" | "onReset" | "onError">;
+export type LiveQuery = Omit<LiveOptions, "onSubscribed" | "onRows" | "onReady" | "onChange" | "onBegin" | "onCommit" | "onReset" | "onError">;
 
 export function useLive(client: Client, table: string, options?: LiveQuery): Live;

@@ -1,5 +1,5 @@
-// What a page pays for the client: under 6 KB on the wire, without a build. Comments and indentation are taken off first, as any
-// minifier would and more; names stay as they are.
+// What an application pays for the client: under 6 KB, compressed. Comments and indentation are taken off first, which any minifier
+// does, and more; names stay as they are. The file as it stands, for people to read, is a quarter larger.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";

@@ -106,7 +106,7 @@ export interface Commit {
 }
 
 export interface Reset {
-  /** `interrupted`: the connection was lost before the snapshot was complete. */
+  /** `interrupted`: the connection was lost before the snapshot was complete, or the server gave it up, or refuses to go on. */
   reason: "retention" | "epoch" | "schema" | "auth" | "slow" | "interrupted" | (string & {});
   /** After `stop` nothing more comes; otherwise the client has subscribed again by itself. */
   action: "resubscribe" | "stop";
@@ -138,10 +138,14 @@ export interface Handlers {
 export interface Welcome {
   version: string;
   session: string;
+  /** The one that this session follows. */
+  connector?: string;
   epoch: string;
   pos: string;
   limits?: { message_bytes?: number; subscriptions?: number; rate?: number };
   heartbeat_ms: number;
+  /** Of the token, where there is one. */
+  expires_in_ms?: number;
   tables?: { name: string; key: string[]; columns: Column[] }[];
 }
 
@@ -184,7 +188,7 @@ export class Subscription {
   readonly key: string[] | null;
   readonly columns: Column[] | null;
   readonly deletes: "filtered" | "unfiltered" | "none" | null;
-  /** Where a new connection would continue; keep both to resume later with `from`. */
+  /** What the handlers have got to; keep both to resume later with `from`. In a handler: the change that it was called for. */
   readonly epoch: string | null;
   readonly pos: string | null;
   unsubscribe(): void;

@@ -239,7 +239,7 @@ export class Client extends Emitter {
 
   #take(m) {
     const sub = this.#subs.get(m.id);
-    if (m.epoch) this.epoch = m.epoch;
+    if (m.epoch && m.epoch !== this.epoch) [this.epoch, this.pos] = [m.epoch, null];
     if (m.pos && !(m.pos < this.pos)) this.pos = m.pos;
     if (m.expires_in_ms) this.#renew_within(m.expires_in_ms);
     switch (m.type) {
@@ -326,9 +326,10 @@ export class Client extends Emitter {
 /** One table followed. `state`: waiting (not asked), pending (asked), snapshot (rows are coming), live, ended. */
 export class Subscription {
   id = 0; state = "waiting"; channel = null; mode = null; key = null; columns = null; deletes = null;
-  epoch = null; pos = null; // where a new connection continues
+  epoch = null; pos = null; // what the handlers have got to: with one that takes its time, behind what came
 
   #request; #handlers; #link;
+  #epoch = null; #pos = null; // where a new connection continues
   #told = false;            // the user holds something that a reset must take back
   #seen = null;             // last change handed on
   #held = [];               // changes on a shared channel while our own snapshot is still coming
@@ -338,8 +339,7 @@ export class Subscription {
   constructor(request, handlers, link) {
     [this.#request, this.#handlers, this.#link] = [request, handlers, link];
     if (typeof request.from !== "object" || !request.from) return;
-    ({ epoch: this.epoch, pos: this.pos } = request.from);
-    this.#seen = this.pos;
+    this.#place(request.from.epoch, this.#seen = request.from.pos);
     this.#told = true;
   }
 
@@ -355,10 +355,10 @@ export class Subscription {
     const { from, snapshot, ...request } = this.#request;
     this.state = "waiting";
     this.#held = [];
-    if (this.#told && this.pos === null) this.#reset("interrupted");
-    else if (this.#told && this.epoch !== epoch) this.#reset("epoch");
+    if (this.#told && this.#pos === null) this.#reset("interrupted");
+    else if (this.#told && this.#epoch !== epoch) this.#reset("epoch");
     if (this.state === "waiting") this.state = "pending";
-    const start = this.pos !== null ? { from: { epoch, pos: this.pos } }
+    const start = this.#pos !== null ? { from: { epoch, pos: this.#pos } }
       : snapshot ? { snapshot } : from === "now" ? { from } : {};
     return { type: "subscribe", id: this.id, ...request, ...start };
   }
@@ -387,7 +387,12 @@ export class Subscription {
   }
 
   _passed(pos) {
-    if (this.state === "live" && !(pos < this.pos)) this.pos = pos;
+    if (this.state === "live" && !(pos < this.#pos)) this.#place(this.#epoch, pos);
+  }
+
+  #place(epoch, pos) {
+    [this.#epoch, this.#pos] = [epoch, pos];
+    this.#run(() => { [this.epoch, this.pos] = [epoch, pos]; });
   }
 
   /** Everything anew, after a moment that differs from client to client. */
@@ -398,11 +403,10 @@ export class Subscription {
 
   #subscribed(m, epoch) {
     const { channel, mode, key, columns, deletes } = m;
-    Object.assign(this, { channel, mode, key, columns, deletes, epoch, state: mode === "snapshot" ? mode : "live" });
-    if (this.state === "live") {
-      this.pos ??= m.pos ?? null;
-      this.#told = true;
-    }
+    const live = mode !== "snapshot";
+    Object.assign(this, { channel, mode, key, columns, deletes, state: live ? "live" : mode });
+    this.#place(epoch, live ? this.#pos ?? m.pos ?? null : null);
+    this.#told ||= live;
     this.#call("onSubscribed", m);
   }
 
@@ -414,8 +418,8 @@ export class Subscription {
 
   #ready(m) {
     const held = this.#held.filter(change => change.pos > m.pos);
-    Object.assign(this, { state: "live", pos: m.pos });
-    this.#seen = m.pos;
+    this.state = "live";
+    this.#place(this.#epoch, this.#seen = m.pos);
     this.#told = true;
     this.#held = [];
     this.#call("onReady", m);
@@ -430,9 +434,13 @@ export class Subscription {
     else this.#link.again(this, tries);
   }
 
+  /** A snapshot may be refused when some of its rows are there already. */
   #refused(m) {
-    if (this.state === "pending") {
-      this.state = "waiting";
+    const snapshot = this.state === "snapshot";
+    const open = snapshot || this.state === "pending";
+    if (open) this.state = "waiting";
+    if (open && this.#told && (snapshot || !m.retry)) this.#reset("interrupted", m.retry ? "resubscribe" : "stop");
+    if (open && this.state === "waiting") {
       if (m.retry) this.#link.again(this, ++this.#resets);
       else this.#finish();
     }
@@ -445,7 +453,7 @@ export class Subscription {
   }
 
   #reset(reason, action = "resubscribe") {
-    this.epoch = this.pos = this.#seen = null;
+    this.#place(null, this.#seen = null);
     this.#told = false;
     this.#call("onReset", { reason, action });
   }

@@ -650,6 +650,70 @@ test("a handler that takes its time is waited for, in order, and paces the snaps
   assert.equal(asked("more").length, 2);
 });
 
+test("the position to keep is that of the change that a handler is at, not of what waits for it", async () => {
+  await start();
+  const done = [];
+  const sub = client.subscribe({ table: ITEMS }, { onChange: () => new Promise(resolve => done.push(resolve)), onReset: () => {} });
+  for (const id of [1, 2, 3]) server.put({ id, name: "a", body: "b" });
+  assert.deepEqual([sub.epoch, sub.pos], ["e1", server.at(1)]);
+  server.drop();
+  await pass(250);
+  assert.equal(asked().at(-1).from.pos, server.at(3), "what came is not asked for again");
+  assert.equal(sub.pos, server.at(1));
+  server.tell_all({ type: "reset", id: asked().at(-1).id, reason: "slow", action: "resubscribe" });
+  for (const n of [2, 3]) {
+    done.shift()();
+    await settle();
+    assert.deepEqual([sub.epoch, sub.pos], ["e1", server.at(n)], "a reset waits for its turn, too");
+  }
+  done.shift()();
+  await settle();
+  assert.deepEqual([sub.epoch, sub.pos], [null, null]);
+});
+
+test("a snapshot that the server gives up is begun anew, without the rows that had come", async () => {
+  for (const id of [1, 2, 3, 4]) server.put({ id, name: "a", body: "b" });
+  await start();
+  const told = [];
+  const whole = server.subscribe;
+  const fail = retry => (socket, { id }) => server.tell(socket,
+    { type: "subscribed", id, channel: 7, mode: "snapshot", pos: server.pos, key: ["id"], columns: server.columns },
+    { type: "rows", id, rows: [{ id: 9, name: "gone", body: "" }] }, { type: "error", id, code: "snapshot_failed", message: "", retry });
+  server.subscribe = fail(true);
+  const live = client.live(ITEMS, { onRows: rows => told.push(rows.length), onReset: m => told.push(m.reason), onError: m => told.push(m.code) });
+  assert.deepEqual(told, [1, "interrupted", "snapshot_failed"]);
+  assert.equal(live.rows.size, 0);
+  server.subscribe = whole;
+  await pass(1000);
+  assert.deepEqual(told.slice(3), [3, 1]);
+  assert_equal_tables(live);
+  server.subscribe = fail(false);
+  const other = client.live(ITEMS, { onReset: m => told.push(m.action) });
+  await pass(60000);
+  assert.equal(told.at(-1), "stop");
+  assert.equal(other.rows.size, 0);
+});
+
+test("a table that may not be followed any more is not held any more", async () => {
+  server.put({ id: 1, name: "a", body: "b" });
+  await start();
+  const live = client.live(ITEMS);
+  assert.equal(live.rows.size, 1);
+  server.subscribe = (socket, { id }) => server.tell(socket, { type: "error", id, code: "unknown_table", message: "", retry: false });
+  server.drop();
+  await pass(250);
+  assert.deepEqual([live.rows.size, live.ready], [0, false]);
+});
+
+test("where the client stands is a place of the present epoch, also when that changes on the way", async () => {
+  for (const id of [1, 2, 3]) server.put({ id, name: "a", body: "b" });
+  await start();
+  client.subscribe({ table: ITEMS });
+  assert.deepEqual([client.epoch, client.pos], ["e1", server.at(3)]);
+  server.tell_all({ ...server.reset(asked().at(-1).id, "epoch"), epoch: "e2" }, { type: "heartbeat", pos: server.at(1), lag_ms: 0 });
+  assert.deepEqual([client.epoch, client.pos], ["e2", server.at(1)]);
+});
+
 test("requests stay below the advertised rate", async () => {
   server.rate = 10;
   await start();
