@@ -130,18 +130,12 @@ static struct ws_frame *block_frame(struct hub *h, struct block *b, const struct
 /* The one subscription that has something to read, when its next messages are those of many. */
 static struct sub *session_common(const struct session *s)
 {
-    struct sub *sub, *found = NULL;
-    if (s->closed || s->code || s->heartbeat_due || s->control.len || s->n_told)
+    struct sub *found = LIST_FIRST(&s->ready);
+    if (s->closed || s->code || s->heartbeat_due || s->control.len || s->n_told || s->n_requests)
         return NULL;
-    LIST_FOREACH(sub, &s->subs, in_session)
-    {
-        if (sub->request || (sub->next_seq && found))
-            return NULL;
-        found = sub->next_seq ? sub : found;
-    }
-    if (!found || found->channel->members < 2 || found->unseen || sub_lost(found) || found->told ||
-        found->next->n_columns > found->width || (found->channel->key.filter && !found->hit) ||
-        pos_compare(found->next->pos, found->after) <= 0)
+    if (!found || LIST_NEXT(found, in_ready) || found->channel->members < 2 || found->unseen ||
+        sub_lost(found) || found->told || found->next->n_columns > found->width ||
+        (found->channel->key.filter && !found->hit) || pos_compare(found->next->pos, found->after) <= 0)
         return NULL;
     return found;
 }

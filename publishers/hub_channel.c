@@ -114,11 +114,23 @@ struct sub *sub_new(struct session *s, int64_t id, struct channel *channel)
     }
     channel->members++;
     channel->deflaters += s->deflate;
+    sub->number = ++s->last_sub;
     LIST_INSERT_HEAD(&s->subs, sub, in_session);
     LIST_INSERT_HEAD(&channel->table->busy, sub, in_table);
+    index_lead(channel, sub);
     s->n_subs++;
     s->hub->stats.subscriptions++;
     return sub;
+}
+
+/* seq: of the change that it reads next; 0: none. */
+static void sub_ready(struct sub *sub, uint64_t seq)
+{
+    if (seq && !sub->next_seq)
+        LIST_INSERT_HEAD(&sub->session->ready, sub, in_ready);
+    else if (!seq && sub->next_seq)
+        LIST_REMOVE(sub, in_ready);
+    sub->next_seq = seq;
 }
 
 void sub_free(struct sub *sub)
@@ -128,6 +140,7 @@ void sub_free(struct sub *sub)
         request_drop(sub);
     hits_leave(sub);
     told_free(sub);
+    sub_ready(sub, 0);
     LIST_REMOVE(sub, in_session);
     LIST_REMOVE(sub, in_table);
     s->n_subs--;
@@ -147,6 +160,7 @@ void sub_move(struct sub *sub, struct channel *to)
     to->deflaters += sub->session->deflate;
     from->deflaters -= sub->session->deflate;
     sub->channel = to;
+    index_lead(to, sub);
     channel_leave(sub->session->hub, from);
 }
 
@@ -154,7 +168,7 @@ void sub_start(struct sub *sub, struct entry *from)
 {
     struct channel *c = sub->channel;
     sub->next = from;
-    sub->next_seq = from ? from->seq : 0;
+    sub_ready(sub, from ? from->seq : 0);
     sub->hit = NULL;
     if (!from && c->key.filter && !sub->follows) {
         sub->follows = true;

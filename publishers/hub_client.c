@@ -1,6 +1,7 @@
 /* hub_client.c - what a client may say: one row in a table for each message. */
 #include "hub_impl.h"
 
+#include <ctype.h>
 #include <json-c/json.h>
 
 #include "json.h"
@@ -104,15 +105,30 @@ static void message_take(struct session *s, struct json_object *message)
                   type ? type : "");
 }
 
-void client_message(struct session *s, struct slice text)
+/* The white space that it ends with has a newline. */
+static bool is_line(struct slice text)
+{
+    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
+        if (text.ptr[--text.len] == '\n')
+            return true;
+    return false;
+}
+
+struct slice client_message(struct session *s, struct slice text)
 {
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS |
+                                        JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *message = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
-    if (json_object_is_type(message, json_type_object) && json_tokener_get_parse_end(tokener) == text.len)
+    size_t end = json_tokener_get_parse_end(tokener); /* with the white space behind it */
+    struct slice rest = slice_cut(text, end, text.len);
+    bool good =
+        json_object_is_type(message, json_type_object) && (rest.len == 0 || is_line(slice_cut(text, 0, end)));
+    if (good)
         message_take(s, message);
     else
         session_error(s, -1, "bad_json", false, "a message is one JSON object");
     json_object_put(message);
     json_tokener_free(tokener);
+    return good ? rest : SLICE("");
 }

@@ -179,6 +179,8 @@ struct hub_table {
     bool known;             /* it has a shape */
     struct shape shape;
     struct entry *first, *last;
+    struct entry *resumed; /* where the last one who came back goes on; may dangle when resumed_seq says so */
+    uint64_t resumed_seq;  /* 0: nobody has */
     struct pos floor;             /* changes up to here are gone, or had another shape */
     bool reshaped;                /* that is why */
     struct gone gone;             /* dropped by the window, or passed */
@@ -219,7 +221,8 @@ struct column_index {
     struct channel_list all;
     struct spot {
         uint64_t hash;
-        struct posting *first; /* NULL: the spot is free */
+        struct posting *first;                      /* NULL: the spot is free */
+        const void *channel, *sub, *session, *user; /* of the newest there: to be fetched, they may be gone */
     } * spots;
     size_t cap, n; /* n: values; cap is a power of two */
     uint64_t seed;
@@ -277,43 +280,52 @@ struct transaction_told {
 };
 
 struct sub {
-    LIST_ENTRY(sub) in_session, in_table, in_snapshots;
+    /* first what each change looks at */
     struct session *session;
-    int64_t id;
     struct channel *channel;
+    LIST_ENTRY(sub) in_table, in_ready;
     bool idle, follows; /* follows: one of the channel's followers */
     bool all;           /* it named no columns: it gets those that are added */
     bool paced;
     uint32_t width;  /* columns of the table, of which it knows */
     struct hit *hit; /* where the cursor is, of one that follows and is not idle; may dangle as `next` */
-    struct request *request;   /* NULL: no snapshot, or it is complete */
     struct visibility *unseen; /* after a snapshot: changes that it saw are left out; NULL: none any more */
     struct pos after;          /* changes up to here are left out */
     struct entry *next;        /* may dangle when next_seq says that it was evicted */
-    uint64_t next_seq;
-    uint64_t count;                /* rows of the snapshot */
-    bool placed;                   /* where they stand was said before them */
-    char *view;                    /* what a rule allowed, as view_text; NULL: there are no rules */
+    uint64_t next_seq;         /* 0: there is none; else it is in the session's list `ready` */
     struct transaction_told *told; /* NULL: without `transactions` */
+
+    LIST_ENTRY(sub) in_session, in_snapshots;
+    int64_t id;
+    uint64_t number;           /* the n-th of its session */
+    struct request *request;   /* NULL: no snapshot, or it is complete */
+    uint64_t count;            /* rows of the snapshot */
+    bool placed;               /* where they stand was said before them */
+    char *view;                /* what a rule allowed, as view_text; NULL: there are no rules */
     int64_t began_ms, turn_ms; /* of a paced snapshot; turn_ms: since when it is the client's; 0: it is not */
 };
 
 struct session {
     bool wanted, heartbeat_due, closed; /* closed: `closing` was gathered */
     enum close_code code;
-    int64_t wanted_ms, heartbeat_ms; /* when it asked to write; when the last heartbeat went */
+    int64_t wanted_ms; /* when it asked to write */
     void (*want_write)(void *user), (*cut)(void *user);
     void *user;
-    struct sub_list subs;
+    struct sub_list ready; /* those that have something to read: of hundreds nearly always one */
     struct hub *hub;
+    size_t n_requests;  /* snapshots that are not complete */
+    size_t n_told;      /* transactions that are open */
     struct buf control; /* messages that are not changes */
-    LIST_ENTRY(session) in_hub;
     struct source *source;
+
+    int64_t heartbeat_ms; /* when the last one went */
+    LIST_ENTRY(session) in_hub;
+    struct sub_list subs;
     size_t n_subs;
-    size_t n_told;    /* transactions that are open */
-    int64_t second;   /* of the rate */
-    size_t received;  /* in that second */
-    int64_t heard_ms; /* when the message came that is being taken */
+    uint64_t last_sub; /* number */
+    int64_t second;    /* of the rate */
+    size_t received;   /* in that second */
+    int64_t heard_ms;  /* when the message came that is being taken */
     char *client;
     char name[17];
     char reason[120];
@@ -495,6 +507,7 @@ bool sub_lost(const struct sub *sub); /* its cursor fell out of the window */
 /* hub_index.c */
 bool index_add(struct channel *c); /* false: no equality that its filter must have finds it */
 void index_remove(struct channel *c);
+void index_lead(struct channel *c, const struct sub *sub); /* its values lead to this one from now on */
 struct posting *index_find(const struct column_index *x, struct slice key); /* the first; NULL: none */
 /* Brings what the next changes of a turn will be held against into the processor's caches. Returns for how
  * many of the notes, at least 1. */
@@ -547,7 +560,7 @@ void subscribe_message(struct session *s, struct json_object *message);
 void subscribed_append(struct buf *b, const struct sub *sub, const char *mode, struct pos pos);
 
 /* hub_client.c */
-void client_message(struct session *s, struct slice text);
+struct slice client_message(struct session *s, struct slice text); /* the first one; what stands behind it */
 int64_t client_id(struct json_object *message); /* the member `id`; -1: none that a client may give */
 
 /* hub_view.c: what a session may see of a table */

@@ -1,8 +1,9 @@
 /* hub_index.c - the filtered channels of a table by the value that they want in a column.
  *
  * With a hundred thousand of them nothing of what a change is for is in the processor's caches, and each step
- * to it (value, channel, subscription, session) would wait for memory. So those steps are taken for many
- * changes of a turn at once, beforehand, and without looking at what they lead to: hits_ahead. */
+ * to it (value, channel, subscription, session) would wait for memory. So beside each value stands where all
+ * of them are, and before a change is looked at they are asked for together (hits_ahead): it waits twice, for
+ * the value's place and for the rest. What stands there is never looked at, since it may have gone. */
 #include "hub_impl.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 enum {
     FIRST_CAP = 16,
     LINE = 64,          /* bytes of a cache line */
+    HOT = 2 * LINE,     /* what a change looks at of subscriptions and sessions */
     AHEAD_CHANGES = 32, /* more would push out what was brought in first */
     AHEAD_LEAST = 500,  /* values of an index: of fewer, all stay in the caches */
 };
@@ -93,7 +95,7 @@ static void posting_add(struct column_index *x, struct posting *p, struct slice 
     p->next = spot->first;
     if (p->next)
         p->next->before = p;
-    *spot = (struct spot){p->hash, p};
+    *spot = (struct spot){.hash = p->hash, .first = p};
 }
 
 static void posting_remove(struct column_index *x, struct posting *p, struct slice key)
@@ -163,20 +165,32 @@ void index_remove(struct channel *c)
     free(x);
 }
 
+void index_lead(struct channel *c, const struct sub *sub)
+{
+    struct filter_equal equal = {0};
+    if (!c->index || !filter_equal(c->key.filter, &equal))
+        return;
+    for (size_t i = 0; i < equal.n; i++) {
+        struct spot *spot = spot_of(c->index, c->postings[i].hash, filter_equal_key(c->key.filter, i));
+        spot->channel = c;
+        spot->sub = sub;
+        spot->session = sub->session;
+        spot->user = sub->session->user;
+    }
+}
+
 /* ---- ahead ---- */
 
 /* What a change will lead to. */
 struct glance {
     const struct column_index *index;
     uint64_t hash;
-    const struct posting *posting;
-    const struct sub *sub;
 };
 
 static void fetch(const void *at, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i += LINE)
-        __builtin_prefetch((const char *)at + i);
+    for (uintptr_t line = (uintptr_t)at & -(uintptr_t)LINE; line < (uintptr_t)at + bytes; line += LINE)
+        __builtin_prefetch((const void *)line);
 }
 
 /* The value of a row or an old row, whose lengths begin at `lengths`. ptr NULL: not known. */
@@ -213,32 +227,27 @@ static size_t glance_at(struct hub *h, const struct entry *e, struct glance *out
     return n;
 }
 
-static const struct posting *glance_posting(const struct glance *g)
+static const struct spot *glance_spot(const struct glance *g)
 {
     size_t at = g->hash & (g->index->cap - 1);
     while (g->index->spots[at].first && g->index->spots[at].hash != g->hash)
         at = spot_after(g->index, at);
-    return g->index->spots[at].first;
+    return &g->index->spots[at];
 }
 
-/* The next step of each, while what the last one asked for is on its way. */
-static void glances_follow(struct glance *list, size_t n)
+/* All that the spot of each leads to: nothing of it is needed to ask for the rest. */
+static void glances_follow(const struct glance *list, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if ((list[i].posting = glance_posting(&list[i])))
-            fetch(list[i].posting, sizeof(*list[i].posting));
-    for (size_t i = 0; i < n; i++)
-        if (list[i].posting)
-            fetch(list[i].posting->channel, sizeof(struct channel));
-    for (size_t i = 0; i < n; i++)
-        if (list[i].posting && (list[i].sub = LIST_FIRST(&list[i].posting->channel->idle)))
-            fetch(list[i].sub, sizeof(*list[i].sub));
-    for (size_t i = 0; i < n; i++)
-        if (list[i].sub)
-            fetch(list[i].sub->session, 2 * LINE);
-    for (size_t i = 0; i < n; i++)
-        if (list[i].sub)
-            fetch(list[i].sub->session->user, LINE);
+    for (size_t i = 0; i < n; i++) {
+        const struct spot *spot = glance_spot(&list[i]);
+        if (!spot->first)
+            continue;
+        fetch(spot->first, sizeof(struct posting));
+        fetch(spot->channel, sizeof(struct channel));
+        fetch(spot->sub, HOT);
+        fetch(spot->session, HOT);
+        fetch(spot->user, LINE);
+    }
 }
 
 size_t hits_ahead(struct hub *h, const struct note *notes)

@@ -81,6 +81,7 @@ void request_new(struct sub *sub, char *filter)
     r->session = sub->session;
     r->place_first = sub->session->place_first;
     sub->request = r;
+    sub->session->n_requests++;
     LIST_INSERT_HEAD(&h->snapshots, sub, in_snapshots);
     pthread_mutex_lock(&h->mutex);
     r->id = ++h->last_request;
@@ -95,6 +96,7 @@ void request_drop(struct sub *sub)
     struct request *r = sub->request;
     LIST_REMOVE(sub, in_snapshots);
     sub->request = NULL;
+    sub->session->n_requests--;
     pthread_mutex_lock(&h->mutex);
     r->cancelled = true;
     if (r->released || r->state == REQUEST_QUEUED)

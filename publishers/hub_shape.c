@@ -92,12 +92,11 @@ static size_t columns_seen(const struct sub *sub, size_t width, uint16_t *column
     return n;
 }
 
-void sub_widen(struct sub *sub, const struct frame *f)
+/* Apart, since what it has on the stack is written to before it is used. */
+static __attribute__((noinline)) void columns_learn(struct sub *sub, const struct frame *f)
 {
     const struct entry *e = sub->next;
     uint16_t columns[COLUMNS_MAX];
-    if (e->n_columns <= sub->width)
-        return;
     sub->width = e->n_columns;
     struct channel_key key = sub->channel->key;
     size_t n = sub->all ? columns_seen(sub, sub->width, columns) : 0;
@@ -110,4 +109,10 @@ void sub_widen(struct sub *sub, const struct frame *f)
     sub_move(sub, channel_get(sub->session, sub->channel->table, &key));
     frame_line(f);
     subscribed_append(f->out, sub, "live", (struct pos){e->pos.lsn, e->pos.ordinal - 1});
+}
+
+void sub_widen(struct sub *sub, const struct frame *f)
+{
+    if (sub->next->n_columns > sub->width)
+        columns_learn(sub, f);
 }

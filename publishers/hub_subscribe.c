@@ -44,8 +44,9 @@ static bool want_table(struct wish *w, struct json_object *value)
 
 static bool want_columns(struct wish *w, struct json_object *value)
 {
-    if (value && (!json_object_is_type(value, json_type_array) || json_object_array_length(value) == 0))
-        return bad(w, "columns", "an array of names that is not empty");
+    size_t n = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+    if (value && (n == 0 || n > COLUMNS_MAX)) /* each is looked for among the table's */
+        return bad(w, "columns", "an array of 1 to 1664 names");
     w->column_names = value;
     return true;
 }
@@ -321,20 +322,17 @@ static void subscribed(const struct sub *sub, const char *mode, struct pos pos)
     subscribed_append(&sub->session->control, sub, mode, pos);
 }
 
-/* Who reads what, and what he asks for: columns, never values. Where everybody may read everything it is of
- * no interest. */
+/* Who reads what, and what he asks for: columns, never values. */
 static void audit(const struct wish *w, const struct sub *sub)
 {
     const struct session *s = w->session;
-    const struct access *a = s->hub->access;
     const struct filter *filter = sub->channel->key.filter;
     struct buf names = BUF_EMPTY;
     size_t n = 0;
     const uint16_t *read = filter ? filter_columns(filter, &n) : NULL;
     for (size_t i = 0; i < n; i++)
         buf_printf(&names, "%s%s", i ? "," : " by ", w->table->shape.columns[read[i]].name);
-    log_line(a && (access_asks(a) || access_ruled(a)) ? LOG_INFO : LOG_DEBUG,
-             "browser %.100s [%s] subject %.100s reads %s: rule %zu, %s%s%s", s->client, s->name,
+    log_info("browser %.100s [%s] subject %.100s reads %s: rule %zu, %s%s%s", s->client, s->name,
              s->claims ? s->claims->subject : "", w->table->name, w->view.rule,
              filter ? "filtered" : "all rows", names.len ? names.ptr : "",
              identified(&w->table->shape, sub->channel->key.rule)
@@ -343,11 +341,20 @@ static void audit(const struct wish *w, const struct sub *sub)
     buf_free(&names);
 }
 
-static struct entry *first_behind(const struct hub_table *t, struct pos pos)
+/* Most who come back have missed nothing; and when many come at once, as behind a restart, they were at the
+ * same place: what is before that need not be walked over for each. */
+static struct entry *first_behind(struct hub_table *t, struct pos pos)
 {
-    struct entry *e = t->first;
-    while (e && pos_compare(e->pos, pos) <= 0)
-        e = e->next_same;
+    if (!t->first || pos_compare(t->last->pos, pos) <= 0)
+        return NULL;
+    bool hint = t->resumed_seq >= t->first->seq && pos_compare(t->resumed->pos, pos) <= 0;
+    struct entry *e = hint ? t->resumed : t->first, *before = NULL;
+    for (; e && pos_compare(e->pos, pos) <= 0; e = e->next_same)
+        before = e;
+    if (before) {
+        t->resumed = before;
+        t->resumed_seq = before->seq;
+    }
     return e;
 }
 

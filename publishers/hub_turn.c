@@ -214,12 +214,12 @@ void hub_turn(struct hub *h)
 {
     struct source *sources;
     struct note *notes = inbox_take(h, &sources);
+    size_t ahead = hits_ahead(h, notes); /* the clocks are read meanwhile */
     h->now_ms = hub_clock(h);
     h->wall_ahead_ms = hub_wall(h) - h->now_ms;
     for (struct source *s = sources; s; s = s->next)
         if (s->dropped.lsn)
             source_dropped(h, s);
-    size_t ahead = 0;
     for (struct note *next; notes; notes = next, ahead--) {
         if (ahead == 0)
             ahead = hits_ahead(h, notes);

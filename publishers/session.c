@@ -270,17 +270,19 @@ const char *session_client(const struct session *s)
 /* A client that sends too much is gone before it can ask for more. */
 void session_receive(struct session *s, struct slice text, int64_t now_ms)
 {
-    if (s->code)
-        return;
     s->heard_ms = now_ms;
     if (now_ms - s->second >= 1000) {
         s->second = now_ms;
         s->received = 0;
     }
-    if (++s->received > s->hub->options.rate)
-        session_end(s, CLOSE_TOO_MANY, "more messages a second than limits.rate");
-    else
-        client_message(s, text);
+    do {
+        if (s->code)
+            return;
+        if (++s->received > s->hub->options.rate)
+            session_end(s, CLOSE_TOO_MANY, "more messages a second than limits.rate");
+        else
+            text = client_message(s, text);
+    } while (text.len);
 }
 
 /* ---- writing ---- */
@@ -290,11 +292,17 @@ static bool frame_full(const struct frame *f)
     return f->out->len - f->start >= FRAME_BYTES;
 }
 
+/* Two that are at the same change: the newer one first. */
+static bool sub_before(const struct sub *a, const struct sub *b)
+{
+    return a->next_seq != b->next_seq ? a->next_seq < b->next_seq : a->number > b->number;
+}
+
 static struct sub *sub_next(const struct session *s)
 {
     struct sub *sub, *found = NULL;
-    LIST_FOREACH(sub, &s->subs, in_session)
-    if (sub->next_seq && (!found || sub->next_seq < found->next_seq))
+    LIST_FOREACH(sub, &s->ready, in_ready)
+    if (!found || sub_before(sub, found))
         found = sub;
     return found;
 }
@@ -388,7 +396,7 @@ static bool gather_batch(struct sub *sub, const struct frame *f)
 static void gather_rows(struct session *s, const struct frame *f)
 {
     struct sub *next;
-    for (struct sub *sub = LIST_FIRST(&s->subs); sub; sub = next) {
+    for (struct sub *sub = s->n_requests ? LIST_FIRST(&s->subs) : NULL; sub; sub = next) {
         next = LIST_NEXT(sub, in_session);
         while (sub->request && !frame_full(f) && gather_batch(sub, f))
             ;

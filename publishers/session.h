@@ -43,7 +43,7 @@ struct session_options {
 struct session *session_open(struct hub *h, const struct session_options *options, int64_t now_ms);
 void session_close(struct session *s);
 
-/* A text message of the client, of at most SESSION_MESSAGE_MAX bytes. */
+/* What the client said: messages with newlines between them, SESSION_MESSAGE_MAX bytes at most. */
 void session_receive(struct session *s, struct slice text, int64_t now_ms);
 
 /* Queues `closing` behind which nothing follows; with CLOSE_SHUTDOWN it comes behind the changes that wait.

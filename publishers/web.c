@@ -5,6 +5,7 @@
 #include "web.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -22,7 +23,8 @@ enum {
     TX_PACKET = 65536,
     RX_PACKET = 1024, /* of every connection, for as long as it is there */
     FILES_MOST = 1048576,
-    FILES_GOOD = 65536
+    FILES_GOOD = 65536,
+    FILES_KEPT = 8 /* this part of the files is for others than connections */
 };
 
 /* ---- listening ---- */
@@ -42,6 +44,10 @@ static int site_accept(struct site *site, struct lws *listener)
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             lws_rx_flow_control(listener, 0); /* until the next tick */
+        return 0;
+    }
+    if (fd >= site->web->files) {
+        close(fd);
         return 0;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_ms, sizeof(dead_ms));
@@ -113,6 +119,9 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
     case LWS_CALLBACK_CLOSED:
         socket_close(site, c);
         return 0;
+    case LWS_CALLBACK_OPENSSL_LOAD_EXTRA_SERVER_VERIFY_CERTS:
+        ((struct web *)lws_context_user(lws_get_context(wsi)))->ssl_ctx = user;
+        return 0;
     default:
         return 0;
     }
@@ -135,17 +144,19 @@ static void on_log(int level, const char *line)
 }
 
 /* A limit beyond ten million makes libwebsockets fall back to 2560 connections; a low one is not enough for
- * browsers. */
-static void files_limit(void)
+ * browsers. Returns the first file that no connection may have: the kernel gives the lowest that is free, so
+ * those behind it are left for PostgreSQL, Kafka and files, whoever connects and says nothing. */
+static int files_limit(void)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
+        return INT_MAX;
     if (limit.rlim_cur > FILES_MOST)
         limit.rlim_cur = FILES_MOST;
     else if (limit.rlim_cur < FILES_GOOD)
         limit.rlim_cur = limit.rlim_max < FILES_GOOD ? limit.rlim_max : FILES_GOOD;
     setrlimit(RLIMIT_NOFILE, &limit);
+    return (int)(limit.rlim_cur - limit.rlim_cur / FILES_KEPT);
 }
 
 static bool tls_start(struct web *w, struct lws_context_creation_info info, struct err *e)
@@ -162,13 +173,21 @@ static bool tls_start(struct web *w, struct lws_context_creation_info info, stru
         return false;
     tls_apply(&w->tls, &info);
     info.vhost_name = "walwire-tls";
+    w->certificate = certificate_new(&w->tls, e);
+    if (!w->certificate)
+        return false;
     w->tls_vhost = lws_create_vhost(w->context, &info);
-    return w->tls_vhost ||
-           err_set(e, ERR_CONFIG,
-                   "ssl.keystore.location=%s: no certificate chain and private key of it were found, "
-                   "or ssl.key.password is wrong",
-                   w->tls.keystore);
+    if (!w->tls_vhost || !w->ssl_ctx)
+        return err_set(e, ERR_CONFIG, "ssl.keystore.location=%s: https cannot be set up with it",
+                       w->tls.keystore);
+    certificate_serve(w->certificate, w->ssl_ctx);
+    return true;
 }
+
+/* A client that is gone is found by what it is sent and does not acknowledge (DEAD_MS): heartbeats at least.
+ * libwebsockets' own pings would keep all connections in one sorted list, and look for a client's place in it
+ * whenever it comes or says something. */
+static const lws_retry_bo_t no_pings;
 
 static bool context_start(struct web *w, struct err *e)
 {
@@ -181,11 +200,13 @@ static bool context_start(struct web *w, struct err *e)
                                              .pt_serv_buf_size = TX_PACKET,
                                              .vhost_name = "walwire",
                                              .protocols = protocols,
+                                             .user = w,
                                              .extensions = web_extensions,
                                              .server_string = "walwire",
+                                             .retry_and_idle_policy = &no_pings,
                                              .keepalive_timeout = 60};
     lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
-    files_limit();
+    w->files = files_limit();
     w->vhost = loop_open(w, &info) ? lws_create_vhost(w->context, &info) : NULL;
     if (w->vhost && !tls_start(w, info, e))
         return false;
@@ -208,8 +229,11 @@ static void on_tick(lws_sorted_usec_list_t *sul)
     struct web *w = lws_container_of(sul, struct web, tick);
     site_resume(&w->rest);
     site_resume(&w->page);
+    bool forced = __atomic_exchange_n(&w->reload, false, __ATOMIC_ACQ_REL);
+    if (w->certificate)
+        certificate_turn(w->certificate, forced);
     if (w->hub) {
-        if (access_turn(w->access, __atomic_exchange_n(&w->reload, false, __ATOMIC_ACQ_REL)))
+        if (access_turn(w->access, forced))
             hub_access_changed(w->hub);
         hub_turn(w->hub);
         hub_tick(w->hub, clock_mono_ms());
@@ -257,6 +281,7 @@ static void web_free(struct web *w)
     if (w->hub)
         hub_set_wake(w->hub, NULL, NULL);
     loop_close(w);
+    certificate_free(w->certificate);
     if (w->hub)
         hub_set_access(w->hub, NULL);
     pool_free(w);
@@ -282,7 +307,7 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
         return err_set(e, ERR_CONFIG, "the live page's directory %s cannot be read", w->web_dir);
     if (o->users_file && !(w->users = users_read(o->users_file, e)))
         return false;
-    if (w->hub && !(w->access = access_new(&o->access, e)))
+    if (w->hub && (!(w->access = access_new(&o->access, e)) || !page_guarded(w, o->access.anonymous, e)))
         return false;
     if (!context_start(w, e))
         return false;

@@ -58,7 +58,8 @@ struct web_options {
                                   all; localhost, addresses and the machine's own name always may; NULL: only
                                   those */
     const char *users_file;    /* of REST: htpasswd's form; NULL: no login */
-    struct access_options access; /* of /ws: who is let in, and what he may read */
+    struct access_options access; /* of /ws: who is let in, and what he may read; without keys, and not
+                                     anonymous, the page's listeners must be this machine's own: ERR_CONFIG */
     struct web_tls tls;
     const char *web_dir;      /* where index.html, app.js, walwire.js ... are */
     struct hub *hub;          /* NULL: no WebSockets */
@@ -78,7 +79,8 @@ struct web *web_start(const struct web_options *options, struct err *e);
 /* The port of the i-th listener of REST, or of the live page; 0: there is none. */
 int web_rest_port(const struct web *w, size_t i);
 int web_page_port(const struct web *w, size_t i);
-/* Reads keys and rules of /ws again, soon; what is no good is logged and changes nothing. Any thread. */
+/* Reads the certificate, and keys and rules of /ws, again, soon; what is no good is logged and changes
+ * nothing. Any thread. */
 void web_reload(struct web *w);
 /* Tells the sessions `closing` 4001, waits at most a second for that to be sent, ends and joins the thread,
  * frees. Not from the handler. NULL is allowed. */

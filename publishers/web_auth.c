@@ -1,4 +1,4 @@
-/* web_auth.c - who may talk to the server: a login for REST, names by which it may be called, TLS.
+/* web_auth.c - who may talk to the server: a login for REST, and names by which it may be called.
  *
  * The file of users is htpasswd's: name:hash lines, hashed as crypt(3) knows it. A web page can make its own
  * name resolve to this machine and then passes for a page of ours; what it cannot do is call the server by
@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -267,6 +266,15 @@ static bool plain(const struct site *site)
     return found;
 }
 
+bool page_guarded(const struct web *w, bool anonymous, struct err *e)
+{
+    return !opened(&w->page) || access_asks(w->access) || anonymous ||
+           err_set(e, ERR_CONFIG,
+                   "websocket.listeners: other machines can reach it, and it asks for no token: set "
+                   "websocket.auth.jwt.public.key.file or another key, or websocket.auth.anonymous=true if "
+                   "everybody who reaches it shall read all captured tables");
+}
+
 void web_warn(const struct web *w)
 {
     if (opened(&w->rest) && !w->users)
@@ -281,41 +289,4 @@ void web_warn(const struct web *w)
             "reads all captured tables: set websocket.auth.jwt.public.key.file or another key");
     else if (plain(&w->page))
         log_warn("websocket.listeners: rows and tokens travel unencrypted: use https, or a proxy that does");
-}
-
-/* ---- TLS ---- */
-
-bool tls_check(const struct web_tls *tls, const char *setting, struct err *e)
-{
-    if (!tls->keystore || !*tls->keystore)
-        return err_set(
-            e, ERR_CONFIG,
-            "%s: https needs ssl.keystore.location, a PEM file with certificate chain and private key",
-            setting);
-    if (tls->keystore_type && strcasecmp(tls->keystore_type, "PEM") != 0)
-        return err_set(
-            e, ERR_CONFIG,
-            "ssl.keystore.type=%s: only PEM serves https here; convert the keystore: openssl pkcs12 -in "
-            "%s -nodes -out server.pem",
-            tls->keystore_type, tls->keystore);
-    if (access(tls->keystore, R_OK) != 0)
-        return err_set(e, ERR_CONFIG, "ssl.keystore.location=%s cannot be read: %s", tls->keystore,
-                       strerror(errno));
-    if (tls->client_required && (!tls->truststore || access(tls->truststore, R_OK) != 0))
-        return err_set(e, ERR_CONFIG,
-                       "ssl.client.auth=required needs ssl.truststore.location, a PEM file of authorities");
-    return true;
-}
-
-void tls_apply(const struct web_tls *tls, struct lws_context_creation_info *info)
-{
-    info->ssl_cert_filepath = info->ssl_private_key_filepath = tls->keystore;
-    info->ssl_private_key_password = tls->key_password;
-    info->alpn = "http/1.1"; /* the streams of an h2 connection would belong to no site */
-    info->ssl_options_set =
-        SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION;
-    if (!tls->client_required)
-        return;
-    info->options |= LWS_SERVER_OPTION_REQUIRE_VALID_OPENSSL_CLIENT_CERT;
-    info->ssl_ca_filepath = tls->truststore;
 }

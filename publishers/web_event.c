@@ -1,8 +1,8 @@
 /* web_event.c - the messages of a session as server-sent events.
  *
  * An `id` is where a client that comes back goes on, so it stands only where everything before it was sent:
- * not with rows of a snapshot, nor inside a transaction whose end the client wants to see. A `reset` takes it
- * away: who comes back then begins anew. */
+ * not with rows of a snapshot, nor inside a transaction whose end the client wants to see, and never goes
+ * back. A `reset` takes it away: who comes back then begins anew. */
 #include "web_stream.h"
 
 #include <stdio.h>
@@ -45,15 +45,25 @@ static void line_append(struct buf *out, struct slice message)
     BUF_LIT(out, "\n\n");
 }
 
+/* A server may say where it stands before it is where its client was. */
+static bool is_before(struct slice pos, struct slice last)
+{
+    return pos.len == last.len && memcmp(pos.ptr, last.ptr, pos.len) < 0;
+}
+
 static void event_append(struct stream *s, struct slice type, struct slice message)
 {
     static const char *const moving[] = {"subscribed", "ready", "change", "commit", "heartbeat", NULL};
     struct slice pos = is_one_of(type, moving) && s->placed ? message_text(message, "pos") : SLICE("");
     buf_printf(&s->out, "event: " SLICE_FMT "\n", SLICE_ARG(type));
-    if (pos.len)
+    if (pos.len && !is_before(pos, buf_view(&s->last))) {
+        buf_reset(&s->last);
+        buf_slice(&s->last, pos);
         buf_printf(&s->out, "id: %s/" SLICE_FMT "\n", s->epoch.ptr, SLICE_ARG(pos));
-    else if (slice_is(type, "reset"))
+    } else if (slice_is(type, "reset")) {
+        buf_reset(&s->last);
         BUF_LIT(&s->out, "id:\n");
+    }
     line_append(&s->out, message);
 }
 

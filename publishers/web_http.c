@@ -267,7 +267,7 @@ static bool foreign(const struct web *w, struct lws *wsi, const struct conn *c)
     bool reads =
         strcmp(c->method, "GET") == 0 || strcmp(c->method, "HEAD") == 0 || strcmp(c->method, "OPTIONS") == 0;
     bool refused = !reads && header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) &&
-                   !origin_allowed(w->allowed_origins, origin.ptr, c->host.ptr);
+                   !origin_allowed(w, wsi, origin.ptr, c->host.ptr);
     buf_free(&origin);
     return refused;
 }

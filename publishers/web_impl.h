@@ -58,9 +58,11 @@ struct web {
     void (*handler)(void *ctx, const struct http_request *request, struct http_reply *reply);
     void *handler_ctx;
     char *allowed_origins, *allowed_hosts, *web_dir;
-    struct users *users;   /* NULL: no login */
-    struct access *access; /* NULL: no WebSockets */
-    struct web_tls tls;    /* while the server is set up only */
+    struct users *users;             /* NULL: no login */
+    struct access *access;           /* NULL: no WebSockets */
+    struct web_tls tls;              /* while the server is set up only */
+    struct certificate *certificate; /* NULL: no https */
+    void *ssl_ctx;                   /* of tls_vhost */
     struct site rest, page;
     struct pool pool;
     struct lws_context *context;
@@ -70,8 +72,9 @@ struct web {
     pthread_t thread;
     bool stopping; /* atomic: another thread says so */
     bool woken;    /* atomic: the hub has something */
-    bool reload;   /* atomic: keys and rules shall be read again */
+    bool reload;   /* atomic: certificate, keys and rules shall be read again */
     bool draining;
+    int files; /* the first file that no connection may have */
     size_t n_sockets;
     struct buf frame, message; /* scratch: one that goes out, one that came in deflated */
     struct codec *codec;
@@ -82,6 +85,16 @@ struct web {
 
 /* What libwebsockets keeps for each connection; zeroed by it. Either of the two parts is in use. */
 struct conn {
+    /* WebSocket; first what each frame looks at */
+    struct web *web;
+    struct session *session;
+    struct lws *wsi;
+    TAILQ_ENTRY(conn) in_queue;
+    bool queued, tls;
+    bool deflate;  /* permessage-deflate was negotiated */
+    bool deflated; /* the message that comes is */
+    struct buf message;
+    char address[64]; /* for its limits */
     /* HTTP: the request while its body comes, the reply while it goes */
     bool replied;
     const char *method;
@@ -91,16 +104,6 @@ struct conn {
     struct buf reply;
     size_t sent;
     struct stream *stream; /* NULL: another request than for one */
-    /* WebSocket */
-    struct web *web;
-    struct session *session;
-    struct lws *wsi;
-    struct buf message;
-    TAILQ_ENTRY(conn) in_queue;
-    bool queued, tls;
-    bool deflate;     /* permessage-deflate was negotiated */
-    bool deflated;    /* the message that comes is */
-    char address[64]; /* for its limits */
 };
 
 /* web_listen.c */
@@ -119,8 +122,20 @@ bool users_allow(struct users *u, const char *authorization);
 bool host_allowed(const struct web *w, struct lws *wsi, const char *host);
 bool address_is_loopback(const struct sockaddr_storage *at);
 void web_warn(const struct web *w); /* what is open to other machines */
+/* Whoever reaches the page from elsewhere is asked for a token, or shall not be: ERR_CONFIG. */
+bool page_guarded(const struct web *w, bool anonymous, struct err *e);
+
+/* web_tls.c */
 bool tls_check(const struct web_tls *tls, const char *setting, struct err *e);
 void tls_apply(const struct web_tls *tls, struct lws_context_creation_info *info);
+struct certificate;
+struct certificate *certificate_new(const struct web_tls *tls, struct err *e); /* ERR_CONFIG names the file */
+void certificate_free(struct certificate *c);
+/* From now on handshakes of this SSL_CTX show the certificate as it is then. */
+void certificate_serve(struct certificate *c, void *ssl_ctx);
+/* Reads the file again when it has changed, or `forced`; one that is no good is logged and changes nothing.
+ */
+void certificate_turn(struct certificate *c, bool forced);
 
 /* web_http.c: return what the callback shall */
 int http_begin(struct site *site, struct lws *wsi, struct conn *c);
@@ -163,7 +178,7 @@ bool status_reply(const struct web *w, struct lws *wsi, const struct conn *c, st
 
 /* web_socket.c */
 /* True when a page of this origin may talk to this host. `origin` "" stands for no browser. */
-bool origin_allowed(const char *allowed, const char *origin, const char *host);
+bool origin_allowed(const struct web *w, struct lws *wsi, const char *origin, const char *host);
 /* 0: this connection may become one of the hub's. The address is for its limits, the claims are the caller's
  * (NULL: it showed no token). Else the status that refuses it. */
 unsigned entry_status(const struct web *w, struct lws *wsi, char *address, size_t size, struct claims **out);

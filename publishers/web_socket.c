@@ -36,12 +36,16 @@ static bool listed(const char *list, const char *origin)
     return false;
 }
 
-bool origin_allowed(const char *allowed, const char *origin, const char *host)
+/* What came without TLS may have come with it as far as a proxy; what has it here is of another origin than
+ * the page that anybody on the way could have written. */
+bool origin_allowed(const struct web *w, struct lws *wsi, const char *origin, const char *host)
 {
     if (!origin[0])
         return true;
     struct slice from = origin_host(origin);
-    return (from.len && same_text(from, host)) || listed(allowed, origin);
+    bool same =
+        from.len && same_text(from, host) && (!lws_is_ssl(wsi) || strncasecmp(origin, "https://", 8) == 0);
+    return same || listed(w->allowed_origins, origin);
 }
 
 /* The id in /ws/{id}, "" for /ws, NULL for any other path. */
@@ -142,8 +146,8 @@ static bool page_allowed(const struct web *w, struct lws *wsi)
 {
     struct buf origin = BUF_EMPTY, host = BUF_EMPTY;
     header_copy(wsi, WSI_TOKEN_HOST, &host);
-    bool allowed = !header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) ||
-                   origin_allowed(w->allowed_origins, origin.ptr, host.ptr);
+    bool allowed =
+        !header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) || origin_allowed(w, wsi, origin.ptr, host.ptr);
     allowed = allowed && host_allowed(w, wsi, host.ptr);
     buf_free(&origin);
     buf_free(&host);

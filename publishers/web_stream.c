@@ -136,6 +136,7 @@ void stream_close(struct stream *s)
     buf_free(&s->origin);
     buf_free(&s->epoch);
     buf_free(&s->pos);
+    buf_free(&s->last);
     buf_free(&s->out);
     free(s);
 }
@@ -360,8 +361,7 @@ int stream_answer(struct web *w, struct lws *wsi, struct conn *c)
     struct buf origin = BUF_EMPTY;
     int result;
     c->replied = true;
-    if (header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) &&
-        !origin_allowed(w->allowed_origins, origin.ptr, c->host.ptr)) {
+    if (header_copy(wsi, WSI_TOKEN_ORIGIN, &origin) && !origin_allowed(w, wsi, origin.ptr, c->host.ptr)) {
         buf_reset(&origin);
         result = turn_away(wsi, c, HTTP_STATUS_FORBIDDEN, &origin);
     } else if (strcmp(c->method, "OPTIONS") == 0)

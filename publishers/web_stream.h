@@ -35,6 +35,7 @@ struct stream {
     struct buf origin; /* of the page that asks, which may; empty: there is none */
     struct buf epoch;  /* what `welcome` said */
     struct buf pos;    /* of a snapshot */
+    struct buf last;   /* events: of the last id; empty: none yet */
     bool granted;      /* events: `subscribed` came */
     bool placed;       /* a position stands for all that came before it */
     bool begun, ended; /* the headers are on their way; nothing is to come */

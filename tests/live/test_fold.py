@@ -1,7 +1,7 @@
 """Snapshot, then stream, exactly: subscriptions of every kind, folded while others write, are the table at each position.
 The other side of the comparison is PostgreSQL's own decoding by another plugin. WALWIRE_FOLD_SECONDS makes it longer,
 WALWIRE_FOLD_SEED makes it another one."""
-import os, random, select, time
+import collections, os, random, select, time
 
 from fold import difference, name_of
 from history import History, judge, place
@@ -74,7 +74,7 @@ class Round:
     def ask(self, line, number):
         start = {"snapshot": True} if self.pos is None else {"from": {"epoch": line.epoch, "pos": self.pos}}
         self.line, self.mode, self.until = line, "snapshot" if self.pos is None else "resume", None
-        line.ws.send({"type": "subscribe", "id": number, **self.request, **start})
+        line.say({"type": "subscribe", "id": number, **self.request, **start})
 
     def take(self, m):
         """True: nothing more is expected of it under this number."""
@@ -98,7 +98,7 @@ class Round:
 
     def more(self, number):
         self.turns += 1
-        self.line.ws.send({"type": "more", "id": number})
+        self.line.say({"type": "more", "id": number})
 
     def _ready(self, m):
         assert m["count"] == len(self.rows)
@@ -159,6 +159,13 @@ class Line:
         self.run, self.ws = run, WebSocket(run.engine.ws)
         self.epoch = self.ws.recv_type("welcome")["epoch"]
         self.rounds, self.channels, self.next, self.turns = {}, {}, 1, []
+        self.said = collections.deque(maxlen=90)  # when: limits.rate is 100 a second
+
+    def say(self, message):
+        if len(self.said) == self.said.maxlen:
+            time.sleep(max(0, self.said[0] + 1.1 - time.monotonic()))
+        self.said.append(time.monotonic())
+        self.ws.send(message)
 
     def begin(self, a_round):
         self.rounds[self.next] = a_round
@@ -170,7 +177,7 @@ class Line:
         self.turns.append((time.monotonic() + delay, a_round, number))
 
     def end(self, number, channel):
-        self.ws.send({"type": "unsubscribe", "id": number})
+        self.say({"type": "unsubscribe", "id": number})
         self.channels.pop(channel, None)
         return self.rounds.pop(number)
 

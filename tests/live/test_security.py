@@ -1,8 +1,8 @@
 """Who may reach the process and what they can make it do: logins, names, TLS, requests that two readers would read differently,
 settings that would load code or read files; and how the program itself was built and can be confined."""
-import base64, configparser, os, re, shutil, socket, ssl, subprocess, urllib.error, urllib.request
+import base64, configparser, os, re, shutil, signal, socket, ssl, subprocess, time, urllib.error, urllib.request
 
-from process import ROOT, Process, Skip, at_exit, temp_dir, wait_until
+from process import ROOT, Process, Skip, at_exit, free_port, temp_dir, wait_until
 from walwire import BINARY, Walwire
 
 CLASS = "io.debezium.connector.postgresql.PostgresConnector"
@@ -54,11 +54,11 @@ def users_file(mode=0o600):
     return path
 
 
-def certificate():
+def certificate(kind=("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")):
     """A self-signed one for localhost: the PEM that the server is given, and the authority that clients trust."""
     folder = temp_dir("tls")
     key, cert, both = (os.path.join(folder, n) for n in ("key", "cert", "both"))
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+    subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
                    check=True, capture_output=True)
     with open(both, "w") as out:
@@ -84,7 +84,9 @@ def test_rest_asks_for_a_login(ctx):
 
 
 def test_what_is_open_is_said(ctx):
-    engine = worker(ctx, listeners="http://0.0.0.0:0", websocket__listeners="http://0.0.0.0:0", start=False)
+    refused(ctx, "websocket.listeners", "websocket.auth.anonymous=true", websocket__listeners="http://0.0.0.0:0")
+    refused(ctx, "websocket.auth.anonymous=true", websocket__listeners="http://0.0.0.0:0", websocket__auth__anonymous="false")
+    engine = worker(ctx, listeners="http://0.0.0.0:0", websocket__listeners="http://0.0.0.0:0", websocket__auth__anonymous="true", start=False)
     engine._answers = lambda: "is up" in engine.log()
     engine.start()
     assert "set walwire.rest.users.file" in engine.log() and "reads all captured tables" in engine.log()
@@ -163,6 +165,81 @@ def test_https(ctx):
     http2.set_alpn_protocols(["h2", "http/1.1"])
     with socket.create_connection(("127.0.0.1", port), timeout=5) as s, http2.wrap_socket(s, server_hostname="localhost") as t:
         assert t.selected_alpn_protocol() == "http/1.1"
+
+
+def shown(port):
+    """The certificate that a new connection is shown."""
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
+
+
+def der(cert):
+    with open(cert) as f:
+        return ssl.PEM_cert_to_DER_cert(f.read())
+
+
+def test_a_certificate_that_is_renewed(ctx):
+    """A new file is shown to whoever connects from then on, of another kind of key too; who is there stays; half a file changes
+    nothing."""
+    (path, first), (second_both, second), (third_both, third) = certificate(), certificate(("rsa:2048",)), certificate()
+    port = free_port()
+    engine = worker(ctx, websocket__listeners=f"https://127.0.0.1:{port}", **{"ssl.keystore.location": path})
+    assert shown(port) == der(first)
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+        with ssl.create_default_context(cafile=first).wrap_socket(plain, server_hostname="localhost") as there:
+            os.replace(second_both, path)
+            wait_until(lambda: shown(port) == der(second), 10, "the new certificate")
+            there.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert there.recv(12) == b"HTTP/1.1 200"
+    trusting = ssl.create_default_context(cafile=second)
+    for origin, status in ((f"http://localhost:{port}", "403"), (f"https://localhost:{port}", "503")):  # 503: no connector is there
+        answer = raw(port, f"GET /v1/snapshot?table=a.b HTTP/1.1\r\nHost: localhost:{port}\r\nOrigin: {origin}\r\nConnection: close\r\n\r\n", trusting)
+        assert answer.startswith("HTTP/1.1 " + status), answer
+    with open(third) as f, open(path, "w") as out:
+        out.write(f.read())  # the key of another one would be missing
+    wait_until(lambda: "the certificate that was there before stays" in engine.log(), 10, "the bad file to be noticed")
+    assert shown(port) == der(second)
+    os.replace(third_both, path)
+    engine.process.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: shown(port) == der(third), 10, "the third certificate")
+
+
+def test_connections_leave_files_for_others(ctx):
+    """Whoever opens connections and says nothing, or never ends what he says, is cut off after ten seconds and takes no more
+    than a part of the files; the page is served meanwhile."""
+    engine = worker(ctx, start=False)
+    process = Process(["sh", "-c", 'ulimit -n 160 && exec "$@"', "sh", BINARY, "serve", *engine.files], engine.log_path, cwd=engine.dir)
+    at_exit(process.stop)
+    wait_until(lambda: "is up" in engine.log(), 20, "walwire to be up")
+    began, held = time.monotonic(), []
+    for n in range(300):
+        s = socket.create_connection(("127.0.0.1", engine.ws_port), timeout=15)
+        held.append(s)
+        if n % 2:
+            s.sendall(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nX-A: ")
+    files = f"/proc/{process.child.pid}/fd"
+    wait_until(lambda: len(os.listdir(files)) >= 130, 5, "many of them to be there")
+    assert len(os.listdir(files)) <= 140, os.listdir(files)
+    left = [s for s in held if is_open(s)]
+    while left and time.monotonic() < began + 30:
+        time.sleep(0.5)
+        for s in left:
+            try:
+                s.send(b"a")
+            except OSError:
+                pass
+        left = [s for s in left if is_open(s)]
+    assert not left and 8 < time.monotonic() - began < 20, (len(left), time.monotonic() - began)
+    assert get(engine.ws_port, "localhost", "/").startswith("HTTP/1.1 200")
+
+
+def is_open(s):
+    s.setblocking(False)
+    try:
+        return s.recv(100) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def test_https_that_cannot_be(ctx):

@@ -57,17 +57,21 @@ static void unwant(int i)
     wanted[i] = false;
 }
 
+static void publish_value(int i)
+{
+    char id[16], name[80];
+    snprintf(id, sizeof(id), "%d", i);
+    snprintf(name, sizeof(name), "\"%s\"", value_of(i));
+    struct slice row[] = {slice_of(id), slice_of(name), SLICE("null")};
+    struct hub_change c = {.table = items, .op = 'c', .commit_lsn = lsn++, .xid = 9, .row = row};
+    hub_publish(hub, source, &c);
+}
+
 /* A row with each of the values, all taken in one turn. */
 static void expect_what_is_wanted(void)
 {
-    char id[16], name[80];
-    for (int i = 0; i < VALUES; i++) {
-        snprintf(id, sizeof(id), "%d", i);
-        snprintf(name, sizeof(name), "\"%s\"", value_of(i));
-        struct slice row[] = {slice_of(id), slice_of(name), SLICE("null")};
-        struct hub_change c = {.table = items, .op = 'c', .commit_lsn = lsn++, .xid = 9, .row = row};
-        hub_publish(hub, source, &c);
-    }
+    for (int i = 0; i < VALUES; i++)
+        publish_value(i);
     for (int i = 0; i < VALUES; i++)
         if (wanted[i])
             expect_change(client, 'c', i);
@@ -120,15 +124,46 @@ START_TEST(a_value_may_be_wanted_by_several)
     }
     static const int leaving[] = {101, 7, 102, 100};
     for (int left = 4, i = 0; i < 4; left--, i++) {
-        struct slice name = {text, (size_t)snprintf(text, sizeof(text), "\"%s\"", value_of(7))};
-        struct slice row[] = {SLICE("1"), name, SLICE("null")};
-        struct hub_change c = {.table = items, .op = 'c', .commit_lsn = lsn++, .xid = 9, .row = row};
-        hub_publish(hub, source, &c);
+        publish_value(7);
         for (int n = 0; n < left; n++)
-            expect_change(client, 'c', 1);
+            expect_change(client, 'c', 7);
         expect_nothing(client);
         snprintf(text, sizeof(text), "{\"type\":\"unsubscribe\",\"id\":%d}", leaving[i]);
         say(client, text);
+    }
+}
+END_TEST
+
+/* What was not read yet goes with its subscription; the others of the session get theirs. */
+START_TEST(some_go_that_have_something_to_read)
+{
+    for (int i = 0; i < 10; i++)
+        want(i);
+    for (int i = 0; i < 10; i++)
+        publish_value(i);
+    hub_turn(hub);
+    for (int i = 0; i < 10; i += 3)
+        unwant(i);
+    for (int i = 0; i < 10; i++)
+        if (wanted[i])
+            expect_change(client, 'c', i);
+    expect_nothing(client);
+    expect_what_is_wanted();
+}
+END_TEST
+
+/* Of a change that two subscriptions of a session get, the newer one's message comes first, each time. */
+START_TEST(the_order_within_a_change_stays)
+{
+    char channel[32];
+    want(5);
+    say(client, "{\"type\":\"subscribe\",\"id\":100,\"table\":\"public.items\"}");
+    snprintf(channel, sizeof(channel), "%s", text_of(expect_type(client, "subscribed"), "channel"));
+    for (int i = 0; i < 5; i++) {
+        publish_value(5);
+        expect(expect_type(client, "change"), "channel", channel);
+        ck_assert_str_ne(text_of(expect_type(client, "change"), "channel"), channel);
+        expect_nothing(client);
     }
 }
 END_TEST
@@ -142,6 +177,8 @@ int main(void)
     tcase_add_test(tcase, each_value_is_found);
     tcase_add_test(tcase, values_come_and_go);
     tcase_add_test(tcase, a_value_may_be_wanted_by_several);
+    tcase_add_test(tcase, some_go_that_have_something_to_read);
+    tcase_add_test(tcase, the_order_within_a_change_stays);
     suite_add_tcase(suite, tcase);
     return suite_end(suite);
 }

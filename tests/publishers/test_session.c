@@ -93,6 +93,49 @@ START_TEST(bad_requests_are_answered)
 }
 END_TEST
 
+/* Not more than a table can have: each is looked for. */
+START_TEST(names_of_columns_are_bounded)
+{
+    struct buf b = BUF_EMPTY;
+    struct client *c = welcomed();
+    for (size_t n = 1664; n <= 1665; n++) {
+        buf_reset(&b);
+        BUF_LIT(&b, "{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\",\"columns\":[\"id\"");
+        for (size_t i = 1; i < n; i++)
+            BUF_LIT(&b, ",\"id\"");
+        BUF_LIT(&b, "]}");
+        say(c, b.ptr);
+        if (n == 1664)
+            expect_type(c, "subscribed");
+        else
+            expect(expect_type(c, "error"), "code", "\"bad_request\"");
+    }
+    buf_free(&b);
+    client_free(c);
+}
+END_TEST
+
+/* Each counts, and one that is no good takes what stands behind it along. */
+START_TEST(several_messages_may_come_at_once)
+{
+    play_teardown();
+    play_with((struct hub_options){.rate = 5});
+    struct client *c = live();
+    now += 1000;
+    say(c, "{\"type\":\"ping\",\"n\":1}\n{\"type\":\"ping\",\n\"n\":2}\n");
+    for (int i = 1; i <= 2; i++)
+        expect(expect_type(c, "pong"), "n", i == 1 ? "1" : "2");
+    say(c, "{\"type\":\"ping\",\"n\":3}\nx\n{\"type\":\"ping\",\"n\":4}");
+    expect(expect_type(c, "pong"), "n", "3");
+    expect(expect_type(c, "error"), "code", "\"bad_json\"");
+    say(c, "{\"type\":\"ping\",\"n\":5}\n{\"type\":\"ping\",\"n\":6}\n{\"type\":\"ping\",\"n\":7}");
+    expect(expect_type(c, "pong"), "n", "5");
+    expect_type(c, "heartbeat");
+    expect(expect_type(c, "closing"), "code", "4029");
+    client_free(c);
+}
+END_TEST
+
 /* Who asks without reading costs some memory, not all of it. */
 START_TEST(answers_that_nobody_reads_end_the_session)
 {
@@ -187,6 +230,8 @@ int main(void)
     tcase_add_test(tcase, clients_that_do_not_read_are_cut);
     tcase_add_loop_test(tcase, bad_requests_are_answered, 0, sizeof(REFUSED) / sizeof(*REFUSED));
     tcase_add_test(tcase, requests_are_limited);
+    tcase_add_test(tcase, several_messages_may_come_at_once);
+    tcase_add_test(tcase, names_of_columns_are_bounded);
     tcase_add_test(tcase, answers_that_nobody_reads_end_the_session);
     tcase_add_test(tcase, shutdown_is_announced_behind_what_waits);
     tcase_add_test(tcase, a_removed_connector_says_so);

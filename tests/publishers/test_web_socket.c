@@ -95,6 +95,59 @@ START_TEST(clients_that_break_the_rules_are_sent_away)
 }
 END_TEST
 
+/* What counts is the message, not its frames: pieces that never end are ended. */
+START_TEST(pieces_that_never_end_are_too_large)
+{
+    char piece[1000];
+    int fd = socket_of("/ws");
+    memset(piece, ' ', sizeof(piece));
+    hear(fd, "welcome");
+    frame_put(fd, 1, false, piece, sizeof(piece));
+    for (int i = 0; i < 70; i++)
+        frame_put(fd, 0, false, piece, sizeof(piece));
+    hear_close(fd, 4101);
+}
+END_TEST
+
+/* Control frames are none of the messages that are counted: they are answered as far as they are read, kept
+ * nowhere, and hold up nobody. */
+START_TEST(a_flood_of_pings_holds_up_nobody)
+{
+    int fd = socket_of("/ws"), other = socket_of("/ws"), opcode;
+    hear(fd, "welcome");
+    hear(other, "welcome");
+    say(other, "{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.items\"}");
+    hear(other, "subscribed");
+    for (lsn_t lsn = 200; lsn < 220; lsn++) {
+        for (int i = 0; i < 1000; i++)
+            frame_put(fd, 9, true, "ping", 4);
+        publish(lsn);
+        hear(other, "\"change\"");
+    }
+    free(frame_get(fd, &opcode));
+    ck_assert_int_eq(opcode, 10);
+    close(fd);
+    close(other);
+}
+END_TEST
+
+/* Who is behind a proxy is the proxy's to say, and whoever may connect can say it, too: the address is the
+ * peer's. */
+START_TEST(a_forwarded_address_is_not_believed)
+{
+    int fds[2];
+    web_stop(web);
+    web_access.per_address = 2;
+    web_open(NULL);
+    for (int i = 0; i < 2; i++)
+        hear(fds[i] = socket_of("/ws"), "welcome");
+    expect_upgrade("/ws", "X-Forwarded-For: 10.0.0.1\r\nForwarded: for=10.0.0.1\r\nX-Real-IP: 10.0.0.1\r\n",
+                   " 429 ");
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 static void *producer(void *ctx)
 {
     for (lsn_t lsn = 1000; lsn < 4000; lsn++)
@@ -187,6 +240,9 @@ int main(void)
     tcase_add_test(tcase, the_connector_can_be_named);
     tcase_add_test(tcase, messages_may_come_in_pieces);
     tcase_add_test(tcase, clients_that_break_the_rules_are_sent_away);
+    tcase_add_test(tcase, pieces_that_never_end_are_too_large);
+    tcase_add_test(tcase, a_flood_of_pings_holds_up_nobody);
+    tcase_add_test(tcase, a_forwarded_address_is_not_believed);
     tcase_add_test(tcase, a_burst_arrives_whole);
     tcase_add_test(tcase, a_stop_is_announced);
     suite_add_tcase(suite, tcase);

@@ -264,6 +264,28 @@ START_TEST(a_heartbeat_among_rows_is_no_place_to_go_on)
 }
 END_TEST
 
+/* A server that has started again repeats itself up to where its client was: where it stands meanwhile is no
+ * place to come back to. */
+START_TEST(a_heartbeat_of_before_is_no_place_to_go_back_to)
+{
+    struct buf got = BUF_EMPTY;
+    small_hub(0, 10);
+    int fd = request("GET", STREAM, "Last-Event-ID: 7-1-a/000000000000012C00000001\r\n");
+    read_until(fd, &got, "event: subscribed\nid: 7-1-a/000000000000012C00000001\n");
+    read_until(fd, &got, "event: heartbeat\n");
+    read_until(fd, &got, "\"pos\":\"000000000000006400000000\",\"lag_ms\"");
+    lacks(got.ptr, "id: 7-1-a/0000000000000064");
+    publish(200);
+    publish(400);
+    read_until(fd, &got, "event: change\nid: 7-1-a/000000000000019000000001\n");
+    lacks(got.ptr, "id: 7-1-a/00000000000000C8");
+    hub_position(hub, source, 500, 0);
+    read_until(fd, &got, "event: heartbeat\nid: 7-1-a/00000000000001F400000000\n");
+    close(fd);
+    buf_free(&got);
+}
+END_TEST
+
 /* What it does not read is kept nowhere but in the window. */
 START_TEST(a_client_that_does_not_read_is_reset)
 {
@@ -532,6 +554,7 @@ int main(void)
     tcase_add_test(tcase, a_stop_is_announced);
     tcase_add_test(tcase, a_carriage_return_between_tokens_ends_no_line);
     tcase_add_test(tcase, a_heartbeat_among_rows_is_no_place_to_go_on);
+    tcase_add_test(tcase, a_heartbeat_of_before_is_no_place_to_go_back_to);
     tcase_add_test(tcase, a_client_that_does_not_read_is_reset);
     tcase_add_test(tcase, a_snapshot_is_lines_behind_its_position);
     tcase_add_test(tcase, rows_wait_for_their_position);

@@ -15,6 +15,7 @@
 struct hub *hub;
 struct web *web;
 size_t web_threads;
+struct access_options web_access;
 int frame_bits;
 int source;
 struct hub_table *items;
@@ -54,6 +55,7 @@ void web_open(const char *origins)
                                   .web_dir = dir,
                                   .hub = hub,
                                   .websocket_threads = web_threads,
+                                  .access = web_access,
                                   .handler = echo};
     web = web_start(&options, &e);
     ck_assert_msg(web, "%s", e.text);

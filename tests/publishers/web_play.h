@@ -8,9 +8,10 @@ extern struct hub *hub;
 extern int source;
 extern struct hub_table *items;
 extern struct web *web;
-extern size_t web_threads; /* that write to WebSockets, of the next server */
-extern int frame_bits;     /* the first byte of the last frame that was read */
-extern char dir[];         /* the page's: index.html and app.js */
+extern size_t web_threads;               /* that write to WebSockets, of the next server */
+extern struct access_options web_access; /* of the next server, too */
+extern int frame_bits;                   /* the first byte of the last frame that was read */
+extern char dir[];                       /* the page's: index.html and app.js */
 
 void web_setup(void); /* connector "shop", table public.items with the key id */
 void web_teardown(void);
