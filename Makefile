@@ -112,7 +112,7 @@ help:
 	@echo "make fuzz      each fuzzer for FUZZ_SECONDS=30"
 	@echo "make takeover  Debezium and walwire take one connector over from each other; five minutes"
 	@echo "make bench     walwire beside Debezium and others, into docs/BENCHMARKS.md; three quarters of an hour; BENCH='--rows 100000 --only drain'"
-	@echo "make bench-ws  the fan-out to browsers beside Node's ws and FastAPI, into docs/BENCHMARKS.md; six minutes; BENCH='--rounds 1 --only flood'"
+	@echo "make bench-ws  the fan-out to browsers beside Node's ws and FastAPI, into docs/BENCHMARKS.md; eight minutes; BENCH='--rounds 1 --only flood'"
 	@echo "make bench-quick  instructions a row, against the committed figures"
 	@echo "make compat    every golden case on Debezium and walwire at once; CASES='keys ddl' runs some"
 	@echo "make versions  the live tests on PostgreSQL 13 to 18, three quarters of an hour; VERSIONS='13 18' runs some"

@@ -188,8 +188,9 @@ def replay(rig, *arguments):
     return {"rows": int(rows), "rows_per_s": float(rate), "allocations_per_row": float(allocations)}
 
 
-def filters(subscriptions):
-    done = subprocess.run([bench_program("filters"), str(subscriptions)], capture_output=True, text=True, check=True)
+def filters(subscriptions, turn, each=1):
+    argv = [bench_program("filters"), "-t", str(turn), "-s", str(each), str(subscriptions)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return {"ns_a_change": float(re.search(r": (\d+) ns a change", done.stdout)[1])}
 
 
@@ -306,7 +307,8 @@ CASES = {
         "walwire": to_nothing, "stream": stream, "ceiling": lambda rig: ceiling(rig, False), "pg_recvlogical": recvlogical}),
     "replay": Case("Decode and encode alone", {"plain": replay, "schemas": lambda rig: replay(rig, "schemas")}),
     "filters": Case("A change for one of many filtered subscriptions to the browsers' hub", {
-        "1": lambda rig: filters(1), "100,000": lambda rig: filters(100000)}),
+        "1": lambda rig: filters(1, 50), "100,000": lambda rig: filters(100000, 50), "1 alone": lambda rig: filters(1, 1),
+        "100,000 alone": lambda rig: filters(100000, 1), "100,000 alone, shared": lambda rig: filters(100000, 1, 100)}),
     "snapshot": Case("Initial snapshot", {
         "debezium": lambda rig: to_kafka(rig, "debezium", snapshot=True), "walwire": lambda rig: to_kafka(rig, "walwire", snapshot=True),
         "null": lambda rig: to_nothing(rig, snapshot=True), "copy": copy}),

@@ -1,20 +1,24 @@
 /* filters.c - what a change costs the browsers' hub, by how many filtered subscriptions there are.
  *
- *     filters [-t CHANGES] [subscriptions ...]     (-t 50 1 100000)
+ *     filters [-t CHANGES] [-s EACH] [subscriptions ...]     (-t 50 -s 1 1 100000)
  *
- * Each subscription has a client and a value of its own: column = value. Every change is an update whose row
- * matches one of them before and after; it is published, taken in, judged, encoded and gathered by that
- * client, -t changes in a turn. Prints nanoseconds of processor time a change, the least of several rounds,
- * for each number. */
+ * Each subscription has a value of its own: column = value; each client has -s of them. Every change is an
+ * update whose row matches one of them before and after; it is published, taken in, judged, encoded and
+ * gathered by that client, -t changes in a turn: with 1 each comes alone. Prints nanoseconds of processor
+ * time a change, the least of several rounds, for each number.
+ *
+ * What comes before the hub and behind it, the same for any number, is not here: bench/ws measures all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "log.h"
 #include "session.h"
 #include "xmalloc.h"
 
-enum { ROUNDS = 7, CHANGES = 20000 };
+enum { ROUNDS = 7, CHANGES = 20000, FIRST_VALUE = 1000000 /* all are equally long */ };
 
 static const struct hub_column columns[] = {
     {"id", "int8"}, {"owner", "int8"}, {"state", "text"}, {"total", "numeric"}};
@@ -27,7 +31,7 @@ struct client {
 };
 
 static struct client **woken;
-static size_t n_woken, turn = 50;
+static size_t n_woken, turn = 50, each = 1;
 
 static void on_want(void *user)
 {
@@ -56,17 +60,22 @@ static size_t write_all(struct buf *frame)
     return bytes;
 }
 
-static void client_add(struct hub *h, struct client *c, size_t n, struct buf *frame)
+/* Asks for the values from `first` on. */
+static void client_add(struct hub *h, struct client *c, size_t first, size_t n, struct buf *frame)
 {
     char text[200];
     struct session_options options = {.client = "", .want_write = on_want, .cut = on_cut, .user = c};
     c->session = session_open(h, &options, 1000);
-    snprintf(text, sizeof(text),
-             "{\"type\":\"subscribe\",\"id\":1,\"table\":\"public.orders\",\"where\":[\"owner\",\"eq\",%zu]}",
-             n);
-    session_receive(c->session, slice_of(text), 1000);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"subscribe\",\"id\":%zu,\"table\":\"public.orders\",\"where\":[\"owner\",\"eq\","
+                 "%zu]}",
+                 i, FIRST_VALUE + first + i);
+        session_receive(c->session, slice_of(text), 1000);
+    }
     buf_reset(frame);
-    session_gather(c->session, frame, 1000);
+    while (session_gather(c->session, frame, 1000))
+        ;
     c->wanted = false;
 }
 
@@ -74,7 +83,7 @@ static void publish(struct hub *h, int source, const struct hub_table *t, lsn_t 
 {
     char id[24], value[24];
     snprintf(id, sizeof(id), "%llu", (unsigned long long)lsn);
-    snprintf(value, sizeof(value), "%zu", owner);
+    snprintf(value, sizeof(value), "%zu", FIRST_VALUE + owner);
     struct slice row[] = {slice_of(id), slice_of(value), SLICE("\"paid\""), SLICE("\"12.50\"")};
     struct slice old[] = {slice_of(id), slice_of(value), SLICE("\"open\""), SLICE("\"12.50\"")};
     struct hub_change c = {
@@ -94,22 +103,23 @@ struct bench {
     int source;
     const struct hub_table *table;
     struct client *clients;
-    size_t n, published, bytes;
+    size_t n, n_clients, published, bytes;
     struct buf frame;
 };
 
 static void setup(struct bench *b, size_t n)
 {
-    static const struct hub_options options = {.rate = 1000000};
+    struct hub_options options = {.rate = 1000000, .max_subscriptions = each};
     static const struct hub_table_info info = {"public.orders", columns, 4, key, 1, identity};
-    *b = (struct bench){.hub = hub_new(&options), .n = n, .clients = xcalloc(n, sizeof(*b->clients))};
+    *b = (struct bench){.hub = hub_new(&options), .n = n, .n_clients = (n + each - 1) / each};
+    b->clients = xcalloc(b->n_clients, sizeof(*b->clients));
     b->source = hub_source(b->hub, "bench");
     hub_epoch(b->hub, b->source, "bench", 100);
     b->table = hub_table_set(b->hub, b->source, &info);
     hub_turn(b->hub);
-    for (size_t i = 0; i < n; i++)
-        client_add(b->hub, &b->clients[i], i, &b->frame);
-    woken = xcalloc(n, sizeof(*woken));
+    for (size_t i = 0, first = 0; i < b->n_clients; i++, first += each)
+        client_add(b->hub, &b->clients[i], first, n - first < each ? n - first : each, &b->frame);
+    woken = xcalloc(b->n_clients, sizeof(*woken));
 }
 
 static void teardown(struct bench *b)
@@ -121,7 +131,7 @@ static void teardown(struct bench *b)
         fprintf(stderr, "%llu changes of %zu were sent\n", (unsigned long long)stats.sent, b->published);
         exit(1);
     }
-    for (size_t i = 0; i < b->n; i++)
+    for (size_t i = 0; i < b->n_clients; i++)
         session_close(b->clients[i].session);
     hub_free(b->hub);
     buf_free(&b->frame);
@@ -160,16 +170,22 @@ static double measure(size_t n)
 int main(int argc, char **argv)
 {
     static const size_t presets[] = {1, 100000};
-    if (argc > 2 && strcmp(argv[1], "-t") == 0 && strtoul(argv[2], NULL, 10) &&
-        CHANGES % strtoul(argv[2], NULL, 10) == 0) {
-        turn = strtoul(argv[2], NULL, 10);
-        argc -= 2;
-        argv += 2;
+    for (int o; (o = getopt(argc, argv, "t:s:")) != -1;)
+        if (o == 't')
+            turn = strtoul(optarg, NULL, 10);
+        else if (o == 's')
+            each = strtoul(optarg, NULL, 10);
+        else
+            return 2;
+    if (turn == 0 || CHANGES % turn || each == 0) {
+        fprintf(stderr, "-t: a divisor of %d; -s: at least 1\n", CHANGES);
+        return 2;
     }
-    int n = argc > 1 ? argc - 1 : 2;
+    log_set_level(LOG_WARN); /* not a line for each subscription */
+    int given = argc - optind, n = given ? given : 2;
     double first = 0;
     for (int i = 0; i < n; i++) {
-        size_t subscriptions = argc > 1 ? strtoul(argv[i + 1], NULL, 10) : presets[i];
+        size_t subscriptions = given ? strtoul(argv[optind + i], NULL, 10) : presets[i];
         double cost = measure(subscriptions ? subscriptions : 1);
         first = i ? first : cost;
         printf("%zu subscriptions: %.0f ns a change, %.2f times the first\n", subscriptions, cost,

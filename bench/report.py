@@ -18,7 +18,9 @@ NAMES = {
     ("snapshot", "copy"): "psql COPY > /dev/null", ("latency", "debezium-10ms"): "Debezium, poll.interval.ms=10",
     ("latency", "walwire"): "walwire to Kafka", ("latency", "websocket"): "walwire to WebSocket", ("load", "walwire"): "walwire to Kafka",
     ("load", "websocket"): "walwire to WebSocket", ("replay", "plain"): "without schemas", ("replay", "schemas"): "with schemas",
-    ("filters", "1"): "1 subscription", ("filters", "100,000"): "100,000 subscriptions, a value each",
+    ("filters", "1"): "1 subscription, 50 changes in a turn", ("filters", "100,000"): "100,000 subscriptions, a value each, 50 changes in a turn",
+    ("filters", "1 alone"): "1 subscription, each change alone", ("filters", "100,000 alone"): "100,000 subscriptions, each change alone",
+    ("filters", "100,000 alone, shared"): "100,000 subscriptions, 100 of a client, each change alone",
     ("idle", "debezium"): "Kafka Connect with Debezium",
 }
 
@@ -195,6 +197,8 @@ GOALS = [
     ("Decode and encode alone: no allocation, with schemas", no_allocations("schemas")),
     ("Browsers: a change among 100,000 subscriptions that want a value each costs at most twice what it costs with one",
      at_most_times("filters", "100,000", "1", "ns_a_change", "ns", 2)),
+    ("The same of a change that comes alone", at_most_times("filters", "100,000 alone", "1 alone", "ns_a_change", "ns", 2)),
+    ("The same with 100 of them for each client", at_most_times("filters", "100,000 alone, shared", "1 alone", "ns_a_change", "ns", 2)),
     ("Commit to Kafka consumer: p50 under 3 ms", under("latency", "walwire", "p50_ms", 3, "ms")),
     ("Commit to Kafka consumer: p99 under 15 ms", under("latency", "walwire", "p99_ms", 15, "ms")),
     ("Commit to Kafka consumer: p50 a hundredth of Debezium's", smaller("latency", "walwire", "debezium", "p50_ms", 100)),

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "session.h"
 #include "web.h"
 #include "xmalloc.h"
@@ -107,13 +108,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "broadcast CLIENTS RATE [THREADS]\n");
         return 2;
     }
+    log_set_level(LOG_WARN);
     struct feed f = {.hub = hub_new(&options),
                      .clients = strtoull(argv[1], NULL, 10),
                      .rate = strtoull(argv[2], NULL, 10)};
     f.source = hub_source(f.hub, "bench");
     hub_epoch(f.hub, f.source, "bench", 100);
     f.table = hub_table_set(f.hub, f.source, &info);
-    struct web_options web = {.websocket_listeners = "127.0.0.1:0", .web_dir = "web", .hub = f.hub};
+    struct web_options web = {.websocket_listeners = "127.0.0.1:0",
+                              .web_dir = "web",
+                              .hub = f.hub,
+                              .websocket_threads = argc > 3 ? strtoul(argv[3], NULL, 10) : 0};
     struct web *w = web_start(&web, &e);
     if (!w) {
         fprintf(stderr, "%s\n", e.text);

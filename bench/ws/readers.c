@@ -1,11 +1,13 @@
 /* readers.c - many WebSocket clients in one process, which count what they get and how late it is.
  *
- *     readers PORT PATH CLIENTS SECONDS [-h HELLO] [-s STOPPED] [-w WARM] [-n EVERY] [-m MARK] [-d]
+ *     readers PORT PATH CLIENTS SECONDS [-h HELLO] [-k TIMES] [-s STOPPED] [-w WARM] [-n EVERY] [-m MARK]
+ *             [-d]
  *
- * -h: a text that each says after the upgrade. -s: so many more that say it and then never read. -w: seconds
- * before those that count. -n: every so manieth client looks for the moment at which a message was made,
- * behind MARK: CLOCK_MONOTONIC, nanoseconds. -d: offer permessage-deflate; what comes is counted by frames
- * then.
+ * -h: a text that each says after the upgrade, -k times; # in it is a number, from 0 up, another one each
+ * time. -s: so many more that say it and then never read. -w: seconds before those that count. -n: every so
+ * manieth client looks for the moment at which a message was made, behind MARK: CLOCK_MONOTONIC, nanoseconds,
+ * and when it came to its socket.
+ * -d: offer permessage-deflate; what comes is counted by frames then.
  *
  * A message is a line of a text frame. Says "ready" when all are connected, then one JSON object. Several
  * source addresses, so that the ports last for tens of thousands. */
@@ -18,13 +20,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { PORTS = 20000, READ = 1 << 18, KEPT = 1 << 16, BUCKETS = 40000, BUCKET_NS = 250000 };
+enum { PORTS = 20000, READ = 1 << 18, KEPT = 1 << 16, BUCKETS = 40000, BUCKET_NS = 250000, REST_US = 250 };
 
 struct client {
     int fd;
@@ -39,11 +40,12 @@ struct client {
 
 struct run {
     const char *port, *path, *hello, *mark;
-    size_t clients, stopped, every;
+    size_t clients, stopped, every, times;
     double seconds, warm;
     bool deflate, counts; /* counts: the warm time is over */
     struct client *all;
     uint64_t bytes, messages, frames, timed;
+    uint64_t arrived;           /* when what is looked at came to its client's socket */
     uint64_t late[BUCKETS + 1]; /* by BUCKET_NS */
     uint64_t worst;
 };
@@ -77,13 +79,12 @@ static void message_time(struct run *r, const char *text, size_t len, uint64_t n
 /* The payload of a timed client's frame, when it is whole. */
 static void frame_time(struct run *r, struct client *c)
 {
-    uint64_t now = now_ns();
     char *at = (char *)c->kept, *end = at + c->n_kept;
     *end = 0;
     for (char *line; at < end; at = line + 1) {
         line = memchr(at, '\n', (size_t)(end - at));
         line = line ? line : end;
-        message_time(r, at, (size_t)(line - at), now);
+        message_time(r, at, (size_t)(line - at), r->arrived);
     }
     c->n_kept = 0;
 }
@@ -152,6 +153,18 @@ static void take(struct run *r, struct client *c, const unsigned char *p, size_t
 
 /* ---- connecting ---- */
 
+/* The text with the number for each #. */
+static void hello_number(char *out, size_t size, const char *text, size_t n)
+{
+    size_t len = 0;
+    for (; *text && len + 24 < size; text++)
+        if (*text == '#')
+            len += (size_t)snprintf(out + len, size - len, "%zu", n);
+        else
+            out[len++] = *text;
+    out[len] = 0;
+}
+
 static void say(int fd, const char *text)
 {
     unsigned char f[4096] = {0x81};
@@ -205,48 +218,83 @@ static void client_open(struct run *r, size_t i)
     c->stopped = i >= r->clients;
     c->timed = r->every && !c->stopped && i % r->every == 0;
     c->kept = c->timed ? malloc(KEPT + 1) : NULL;
-    if (r->hello)
-        say(c->fd, r->hello);
+    if (c->timed && setsockopt(c->fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)) != 0)
+        fail("SO_TIMESTAMPNS");
+    char text[4096];
+    for (size_t k = 0; r->hello && k < r->times; k++) {
+        hello_number(text, sizeof(text), r->hello, i * r->times + k);
+        say(c->fd, text);
+    }
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
 }
 
-static int open_all(struct run *r)
+static void open_all(struct run *r)
 {
     size_t n = r->clients + r->stopped;
     struct rlimit limit = {n + 64, n + 64};
-    int epoll = epoll_create1(0);
     setrlimit(RLIMIT_NOFILE, &limit);
     r->all = calloc(n, sizeof(*r->all));
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         client_open(r, i);
-        struct epoll_event want = {EPOLLIN, {.ptr = &r->all[i]}};
-        if (!r->all[i].stopped && epoll_ctl(epoll, EPOLL_CTL_ADD, r->all[i].fd, &want) != 0)
-            fail("epoll");
-    }
     printf("ready\n");
     fflush(stdout);
-    return epoll;
 }
 
 /* ---- the run ---- */
 
-static void read_for(struct run *r, int epoll, double seconds)
+static uint64_t real_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* When it came is what the kernel says: ten thousand clients are ten thousand machines elsewhere, which do
+ * not wait for each other to read. */
+static ssize_t read_timed(struct run *r, int fd, void *buf, size_t size)
+{
+    char control[CMSG_SPACE(sizeof(struct timespec))];
+    struct iovec to = {buf, size};
+    struct msghdr m = {
+        .msg_iov = &to, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+    ssize_t k = recvmsg(fd, &m, 0);
+    struct cmsghdr *c = k > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+    struct timespec t;
+    r->arrived = now_ns();
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS)
+        return k;
+    memcpy(&t, CMSG_DATA(c), sizeof(t));
+    r->arrived -= real_ns() - ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec);
+    return k;
+}
+
+static ssize_t client_bytes(struct run *r, const struct client *c, void *buf, size_t size)
+{
+    return c->timed ? read_timed(r, c->fd, buf, size) : read(c->fd, buf, size);
+}
+
+/* What comes is acknowledged at once: of a delayed acknowledgement the timer would run on the server's core,
+ * which over loopback receives as well as sends. */
+static void client_read(struct run *r, struct client *c)
 {
     static unsigned char buf[READ];
-    static struct epoll_event ready[512];
+    ssize_t k = client_bytes(r, c, buf, sizeof(buf));
+    if (k > 0) {
+        take(r, c, buf, (size_t)k);
+        setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
+    }
+    c->gone = k == 0 || (k < 0 && errno != EAGAIN);
+}
+
+/* Each is asked in turn: were they waited for, what wakes them would be the server's work as well. */
+static void read_for(struct run *r, double seconds)
+{
     uint64_t until = now_ns() + (uint64_t)(seconds * 1e9);
     while (now_ns() < until) {
-        int n = epoll_wait(epoll, ready, 512, 50);
-        for (int i = 0; i < n; i++) {
-            struct client *c = ready[i].data.ptr;
-            ssize_t k = read(c->fd, buf, sizeof(buf));
-            if (k > 0)
-                take(r, c, buf, (size_t)k);
-            else if (k == 0 || errno != EAGAIN) {
-                epoll_ctl(epoll, EPOLL_CTL_DEL, c->fd, NULL);
-                c->gone = true;
-            }
-        }
+        for (size_t i = 0; i < r->clients; i++)
+            if (!r->all[i].gone)
+                client_read(r, &r->all[i]);
+        usleep(REST_US);
     }
 }
 
@@ -278,10 +326,12 @@ static void report(const struct run *r)
 
 int main(int argc, char **argv)
 {
-    struct run r = {.mark = "\"at\":\"", .warm = 1};
-    for (int o; (o = getopt(argc, argv, "h:s:w:n:m:d")) != -1;) {
+    struct run r = {.mark = "\"at\":\"", .warm = 1, .times = 1};
+    for (int o; (o = getopt(argc, argv, "h:k:s:w:n:m:d")) != -1;) {
         if (o == 'h')
             r.hello = optarg;
+        else if (o == 'k')
+            r.times = strtoul(optarg, NULL, 10);
         else if (o == 's')
             r.stopped = strtoul(optarg, NULL, 10);
         else if (o == 'w')
@@ -303,10 +353,10 @@ int main(int argc, char **argv)
     r.path = argv[optind + 1];
     r.clients = strtoul(argv[optind + 2], NULL, 10);
     r.seconds = atof(argv[optind + 3]);
-    int epoll = open_all(&r);
-    read_for(&r, epoll, r.warm);
+    open_all(&r);
+    read_for(&r, r.warm);
     r.counts = true;
-    read_for(&r, epoll, r.seconds);
+    read_for(&r, r.seconds);
     report(&r);
     return 0;
 }
