@@ -181,10 +181,10 @@ struct hub_table {
     struct entry *first, *last;
     struct entry *resumed; /* where the last one who came back goes on; may dangle when resumed_seq says so */
     uint64_t resumed_seq;  /* 0: nobody has */
-    struct pos floor;             /* changes up to here are gone, or had another shape */
-    bool reshaped;                /* that is why */
-    struct gone gone;             /* dropped by the window, or passed */
-    int64_t left_ms;              /* when it was last asked for, or its last subscription went; 0: never */
+    struct pos floor;      /* changes up to here are gone, or had another shape */
+    bool reshaped;         /* that is why */
+    struct gone gone;      /* dropped by the window, or passed */
+    int64_t left_ms;       /* when it was last asked for, or its last subscription went; 0: never */
     uint8_t digest[SHAPE_DIGEST]; /* of the shape */
     uint64_t spool_segment;       /* that has its state, as number spool_id */
     uint32_t spool_id;

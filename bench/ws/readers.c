@@ -1,13 +1,14 @@
 /* readers.c - many WebSocket clients in one process, which count what they get and how late it is.
  *
  *     readers PORT PATH CLIENTS SECONDS [-h HELLO] [-k TIMES] [-s STOPPED] [-w WARM] [-n EVERY] [-m MARK]
- *             [-d]
+ *             [-c EVERY] [-d]
  *
  * -h: a text that each says after the upgrade, -k times; # in it is a number, from 0 up, another one each
  * time. -s: so many more that say it and then never read. -w: seconds before those that count. -n: every so
  * manieth client looks for the moment at which a message was made, behind MARK: CLOCK_MONOTONIC, nanoseconds,
  * and when it came to its socket.
- * -d: offer permessage-deflate; what comes is counted by frames then.
+ * -c: every so manieth client looks at what it gets, preset 1; of the others it is taken and thrown away, and
+ * they count as much as those. -d: offer permessage-deflate; what comes is counted by frames then.
  *
  * A message is a line of a text frame. Says "ready" when all are connected, then one JSON object. Several
  * source addresses, so that the ports last for tens of thousands. */
@@ -29,7 +30,7 @@ enum { PORTS = 20000, READ = 1 << 18, KEPT = 1 << 16, BUCKETS = 40000, BUCKET_NS
 
 struct client {
     int fd;
-    bool stopped, timed, gone;
+    bool stopped, timed, counts, gone;
     unsigned char head[10];
     unsigned had;  /* bytes of the head */
     uint64_t left; /* of the frame's payload */
@@ -40,7 +41,7 @@ struct client {
 
 struct run {
     const char *port, *path, *hello, *mark;
-    size_t clients, stopped, every, times;
+    size_t clients, stopped, every, counting, times;
     double seconds, warm;
     bool deflate, counts; /* counts: the warm time is over */
     struct client *all;
@@ -217,6 +218,7 @@ static void client_open(struct run *r, size_t i)
     upgrade(r, c->fd);
     c->stopped = i >= r->clients;
     c->timed = r->every && !c->stopped && i % r->every == 0;
+    c->counts = c->timed || i % r->counting == 0;
     c->kept = c->timed ? malloc(KEPT + 1) : NULL;
     if (c->timed && setsockopt(c->fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)) != 0)
         fail("SO_TIMESTAMPNS");
@@ -270,7 +272,9 @@ static ssize_t read_timed(struct run *r, int fd, void *buf, size_t size)
 
 static ssize_t client_bytes(struct run *r, const struct client *c, void *buf, size_t size)
 {
-    return c->timed ? read_timed(r, c->fd, buf, size) : read(c->fd, buf, size);
+    if (c->timed)
+        return read_timed(r, c->fd, buf, size);
+    return recv(c->fd, buf, size, c->counts ? 0 : MSG_TRUNC);
 }
 
 /* What comes is acknowledged at once: of a delayed acknowledgement the timer would run on the server's core,
@@ -280,7 +284,8 @@ static void client_read(struct run *r, struct client *c)
     static unsigned char buf[READ];
     ssize_t k = client_bytes(r, c, buf, sizeof(buf));
     if (k > 0) {
-        take(r, c, buf, (size_t)k);
+        if (c->counts)
+            take(r, c, buf, (size_t)k);
         setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &(int){1}, sizeof(int));
     }
     c->gone = k == 0 || (k < 0 && errno != EAGAIN);
@@ -309,25 +314,28 @@ static double percentile(const struct run *r, double part)
 
 static void report(const struct run *r)
 {
-    uint64_t least = UINT64_MAX, most = 0, gone = 0;
+    uint64_t least = UINT64_MAX, most = 0, gone = 0, counting = 0;
     for (size_t i = 0; i < r->clients; i++) {
         const struct client *c = &r->all[i];
+        gone += c->gone;
+        if (!c->counts)
+            continue;
+        counting++;
         least = c->messages < least ? c->messages : least;
         most = c->messages > most ? c->messages : most;
-        gone += c->gone;
     }
+    double all = (double)r->clients / (double)counting / r->seconds;
     printf("{\"clients\":%zu,\"closed\":%llu,\"messages_per_s\":%.0f,\"frames_per_s\":%.0f,\"mb_per_s\":%.1f,"
            "\"least\":%llu,\"most\":%llu,\"timed\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}\n",
-           r->clients, (unsigned long long)gone, (double)r->messages / r->seconds,
-           (double)r->frames / r->seconds, (double)r->bytes / r->seconds / 1e6, (unsigned long long)least,
-           (unsigned long long)most, (unsigned long long)r->timed, percentile(r, 0.5), percentile(r, 0.99),
-           (double)r->worst / 1e6);
+           r->clients, (unsigned long long)gone, (double)r->messages * all, (double)r->frames * all,
+           (double)r->bytes * all / 1e6, (unsigned long long)least, (unsigned long long)most,
+           (unsigned long long)r->timed, percentile(r, 0.5), percentile(r, 0.99), (double)r->worst / 1e6);
 }
 
 int main(int argc, char **argv)
 {
-    struct run r = {.mark = "\"at\":\"", .warm = 1, .times = 1};
-    for (int o; (o = getopt(argc, argv, "h:k:s:w:n:m:d")) != -1;) {
+    struct run r = {.mark = "\"at\":\"", .warm = 1, .counting = 1, .times = 1};
+    for (int o; (o = getopt(argc, argv, "c:h:k:s:w:n:m:d")) != -1;) {
         if (o == 'h')
             r.hello = optarg;
         else if (o == 'k')
@@ -338,6 +346,8 @@ int main(int argc, char **argv)
             r.warm = atof(optarg);
         else if (o == 'n')
             r.every = strtoul(optarg, NULL, 10);
+        else if (o == 'c')
+            r.counting = strtoul(optarg, NULL, 10);
         else if (o == 'm')
             r.mark = optarg;
         else if (o == 'd')
