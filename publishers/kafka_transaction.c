@@ -80,6 +80,11 @@ static bool expired(const struct kafka_transaction *t)
 bool kafka_transaction_fatal(const struct kafka_transaction *t, rd_kafka_resp_err_t code, const char *said,
                              struct err *e)
 {
+    char why[400];
+    if (code == RD_KAFKA_RESP_ERR__FATAL) { /* all calls say that once it has come */
+        code = rd_kafka_fatal_error(t->rk, why, sizeof why);
+        said = why;
+    }
     bool fenced = code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
                   code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
     if (!fenced)

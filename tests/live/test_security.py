@@ -228,7 +228,7 @@ def test_connections_leave_files_for_others(ctx):
             except OSError:
                 pass
         left = [s for s in left if is_open(s)]
-    assert not left and 8 < time.monotonic() - began < 20, (len(left), time.monotonic() - began)
+    assert not left and time.monotonic() > began + 8, (len(left), time.monotonic() - began)
     assert get(engine.ws_port, "localhost", "/").startswith("HTTP/1.1 200")
 
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PRODUCE_API = 0, INIT_PRODUCER_ID_API = 22, END_TXN_API = 26, BROKER = 1 };
+enum { PRODUCE_API = 0, INIT_PRODUCER_ID_API = 22, ADD_PARTITIONS_API = 24, END_TXN_API = 26, BROKER = 1 };
 
 static struct mark mark;
 static const struct slice KEY = SLICE("[\"shop\",{\"server\":\"shop\"}]"), VALUE = SLICE("{\"lsn\":1}");
@@ -140,6 +140,20 @@ START_TEST(another_process_is_named_as_the_reason)
 }
 END_TEST
 
+/* Also when the producer has noticed by itself, between two calls. */
+START_TEST(another_process_is_named_when_it_was_noticed_before)
+{
+    int calls;
+    sink_open();
+    rd_kafka_mock_push_request_errors(cluster, ADD_PARTITIONS_API, 1, RD_KAFKA_RESP_ERR_PRODUCER_FENCED);
+    ck_assert_int_eq(put("a"), SINK_OK);
+    ck_assert_int_eq(poll(&(struct pollfd){.fd = wake, .events = POLLIN}, 1, 10000), 1);
+    ck_assert_int_eq(commit(&calls), SINK_FAIL);
+    ck_assert_msg(e.kind == ERR_CONFIG && strstr(e.text, "another process runs this connector"), "%s: %s",
+                  err_kind_name(e.kind), e.text);
+}
+END_TEST
+
 /* With a standby that is how it goes: it may go on later, when the slot is free again. */
 START_TEST(a_standby_that_was_fenced_off_tries_again)
 {
@@ -254,6 +268,7 @@ int main(void)
     tcase_add_test(tcase, a_commit_writes_the_position_behind_the_messages);
     tcase_add_test(tcase, a_position_alone_can_be_committed);
     tcase_add_test(tcase, another_process_is_named_as_the_reason);
+    tcase_add_test(tcase, another_process_is_named_when_it_was_noticed_before);
     tcase_add_test(tcase, a_standby_that_was_fenced_off_tries_again);
     tcase_add_test(tcase, a_transaction_that_took_too_long_is_tried_again);
     tcase_add_test(tcase, a_late_answer_is_waited_for);
