@@ -201,6 +201,7 @@ def place_of(ctx, spec):
 
 def test_a_transaction_of_others_that_stays_open_holds_up_nobody(ctx):
     """Such as one that a broker has forgotten to end: the position of this connector is not in it, so it is known all the same."""
+    ctx.own_kafka()
     db = ctx.database(TABLE)
     spec = spec_of(ctx, db)
     engine = engine_with(ctx, spec)
@@ -219,6 +220,7 @@ def test_a_transaction_of_others_that_stays_open_holds_up_nobody(ctx):
 def test_a_position_that_may_become_the_newest_is_waited_for(ctx):
     """It is the connector's own, in a Kafka transaction that nobody has decided yet: to go on from an older one would tell things twice.
     Another connector of the same process does not wait with it."""
+    ctx.own_kafka()
     db = ctx.database(TABLE)
     spec, other = spec_of(ctx, db), spec_of(ctx, db)
     engine = engine_with(ctx, spec)
