@@ -3,7 +3,7 @@ whatever happens to the engine. Source: docs/why/exactly-once.md."""
 import collections, json, os, random, signal, subprocess, time
 
 from fold import SLIM, body, difference, fold, table
-from process import Skip
+from process import Skip, Timeout
 from services import BINARY, run, wait_until
 from transaction import open_transaction
 from writer import Writer
@@ -286,21 +286,32 @@ def test_a_topic_of_its_own_for_positions(ctx):
 
 
 def test_servers_that_go_away(ctx):
-    """The broker stops and comes back, and PostgreSQL ends the connection, under a writer."""
+    """The broker is killed and comes back, and PostgreSQL ends the connection, under a writer. A broker that is told to end has been
+    seen to note a transaction as committed and to leave out its marker in a partition: no client can end that, and walwire says so."""
     ctx.own_kafka()
     db = ctx.database(TABLE)
     spec = spec_of(ctx, db)
     engine = engine_with(ctx, spec)
+    try:
+        servers_go_away(ctx, spec, engine, db)
+        return f"{len(caught_up(ctx, spec, db))} events"
+    except Timeout:
+        if "the broker has lost it" in engine.log():
+            raise Skip("the broker has left a transaction open that it notes as ended") from None
+        raise
+
+
+def servers_go_away(ctx, spec, engine, db):
     slot = spec["config"]["slot.name"]
     with Writer(ctx.postgres, db, CHANGES, pause=0.01):
         for i in range(4):
             time.sleep(0.5)
             if i == 2:
-                ctx.kafka.restart()
+                ctx.kafka.kill()
+                ctx.kafka.start()
             else:
                 ctx.postgres.psql(f"select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '{slot}'")
             engine.wait_streaming(spec, ctx.postgres)
-    return f"{len(caught_up(ctx, spec, db))} events"
 
 
 def test_a_change_of_the_configuration_repeats_nothing(ctx):
