@@ -53,7 +53,6 @@ static bool has_nul(struct slice text)
 
 struct json_object *json_strict(struct slice text)
 {
-    text = slice_trim(text);
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     struct json_object *o = json_tokener_parse_ex(tokener, text.ptr, (int)text.len);

@@ -265,6 +265,7 @@ def tokens():
     yield "critical", play(0, {"alg": "HS256", "crit": ["b64"], "b64": False}, good)
     yield "times", play(0, {"alg": "HS256"}, {"exp": 1e300, "nbf": "1", "iat": -1, "aud": ["x", 5, "desk"]})
     yield "twice", bytes([0]) + b'{"alg":"none","alg":"HS256"}\xff{"exp":2000000060,"aud":"shop"}\xff'
+    yield "vertical_tab", bytes([0]) + b'\v{"alg":"HS256"}\xff{"exp":2000000060,"aud":"shop"}\xff'
 
 
 def configs():

@@ -116,6 +116,9 @@ static const struct {
     {"{\"alg\":\"HS256\",\"alg\":\"HS256\"}", PAYLOAD, false},
     {"{\"alg\":\"none\",\"\\u0061lg\":\"HS256\"}", PAYLOAD, false},
     {"[\"HS256\"]", PAYLOAD, false},
+    {" {\"alg\":\"HS256\"}\r\n", PAYLOAD, true},
+    {"\v{\"alg\":\"HS256\"}", PAYLOAD, false}, /* a space for C, none for JSON */
+    {"{\"alg\":\"HS256\"}\f", PAYLOAD, false},
     {HS256 " x", PAYLOAD, false},
     /* when */
     {HS256, "{\"sub\":\"ada\"}", false},
