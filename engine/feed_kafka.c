@@ -58,15 +58,9 @@ static rd_kafka_t *consumer_make(const struct feed_topics *t, struct err *e)
         {"queued.max.messages.kbytes", "32768"}, {"fetch.wait.max.ms", "100"},
         {"fetch.message.max.bytes", "262144"}, /* schemas compress well: a full queue rests for a second */
     };
-    rd_kafka_conf_t *conf = kafka_settings_client(t->settings, "walwire-gateway", e);
-    bool ok = conf;
-    for (size_t i = 0; ok && i < sizeof settings / sizeof *settings; i++)
-        ok = kafka_conf_put(conf, settings[i][0], settings[i][1], e);
-    if (ok)
-        return kafka_client_new(RD_KAFKA_CONSUMER, conf, e);
-    if (conf)
-        rd_kafka_conf_destroy(conf);
-    return NULL;
+    rd_kafka_conf_t *conf =
+        kafka_settings_fixed(t->settings, "walwire-gateway", settings, sizeof settings / sizeof *settings, e);
+    return conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, e) : NULL;
 }
 
 /* ---- where to begin ---- */

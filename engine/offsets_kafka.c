@@ -52,14 +52,6 @@ static void producer_close(struct kafka_store *s)
     s->partitions = 0;
 }
 
-static bool puts_all(rd_kafka_conf_t *conf, const char *const (*settings)[2], size_t count, struct err *e)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!kafka_conf_put(conf, settings[i][0], settings[i][1], e))
-            return false;
-    return true;
-}
-
 static bool producer_make(struct kafka_store *s, struct err *e)
 {
     static const char *const SETTINGS[][2] = {
@@ -70,13 +62,10 @@ static bool producer_make(struct kafka_store *s, struct err *e)
         {"message.timeout.ms", "10000"},
         {"allow.auto.create.topics", "false"},
     };
-    rd_kafka_conf_t *conf = kafka_settings_client(s->worker, "walwire-offsets", e);
+    rd_kafka_conf_t *conf =
+        kafka_settings_fixed(s->worker, "walwire-offsets", SETTINGS, sizeof SETTINGS / sizeof *SETTINGS, e);
     if (!conf)
         return false;
-    if (!puts_all(conf, SETTINGS, sizeof SETTINGS / sizeof *SETTINGS, e)) {
-        rd_kafka_conf_destroy(conf);
-        return false;
-    }
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
     if (!(s->producer = kafka_client_new(RD_KAFKA_PRODUCER, conf, e)))
         return false;

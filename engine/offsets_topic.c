@@ -101,15 +101,9 @@ static rd_kafka_t *consumer_make(const struct offsets_source *from, const char *
         {"check.crcs", "true"},          {"allow.auto.create.topics", "false"},
         {"auto.offset.reset", "error"}, /* it would go to the end, where there is nothing to find */
     };
-    rd_kafka_conf_t *conf = kafka_settings_client(from->worker, "walwire-offsets-read", e);
-    bool ok = conf;
-    for (size_t i = 0; ok && i < sizeof settings / sizeof *settings; i++)
-        ok = kafka_conf_put(conf, settings[i][0], settings[i][1], e);
-    if (ok)
-        return kafka_client_new(RD_KAFKA_CONSUMER, conf, e);
-    if (conf)
-        rd_kafka_conf_destroy(conf);
-    return NULL;
+    rd_kafka_conf_t *conf = kafka_settings_fixed(from->worker, "walwire-offsets-read", settings,
+                                                 sizeof settings / sizeof *settings, e);
+    return conf ? kafka_client_new(RD_KAFKA_CONSUMER, conf, e) : NULL;
 }
 
 /* Without it librdkafka finds no leader at first, and asks again after half a second. */

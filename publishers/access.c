@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "buf.h"
 #include "clock.h"
+#include "file_stamp.h"
 #include "log.h"
 #include "map.h"
 #include "xmalloc.h"
@@ -27,8 +27,7 @@ struct access {
     struct tokens *tokens; /* NULL: no keys */
     struct rules *rules;   /* NULL: none */
     char *rules_file;
-    struct timespec rules_changed;
-    off_t rules_size;
+    struct file_stamp rules_stamp;
     bool anonymous;
     size_t most, per_address, per_subject, rate, connections;
     struct map *addresses, *subjects; /* to struct peer */
@@ -40,19 +39,12 @@ struct access {
 
 static bool rules_stale(const struct access *a)
 {
-    struct stat st;
-    return a->rules_file && stat(a->rules_file, &st) == 0 &&
-           (st.st_mtim.tv_sec != a->rules_changed.tv_sec || st.st_mtim.tv_nsec != a->rules_changed.tv_nsec ||
-            st.st_size != a->rules_size);
+    return a->rules_file && file_stamp_stale(&a->rules_stamp, a->rules_file);
 }
 
-/* The stamp is from before reading: what is written meanwhile is read again. */
 static bool rules_take(struct access *a, struct err *e)
 {
-    struct stat st = {0};
-    (void)!stat(a->rules_file, &st);
-    a->rules_changed = st.st_mtim;
-    a->rules_size = st.st_size;
+    a->rules_stamp = file_stamp_take(a->rules_file);
     struct rules *r = rules_read(a->rules_file, e);
     if (!r)
         return false;

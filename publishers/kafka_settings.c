@@ -457,3 +457,16 @@ rd_kafka_conf_t *kafka_settings_client(const struct props *worker, const char *c
     rd_kafka_conf_destroy(conf);
     return NULL;
 }
+
+rd_kafka_conf_t *kafka_settings_fixed(const struct props *worker, const char *client_id,
+                                      const char *const (*settings)[2], size_t n, struct err *e)
+{
+    rd_kafka_conf_t *conf = kafka_settings_client(worker, client_id, e);
+    bool ok = conf;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = kafka_conf_put(conf, settings[i][0], settings[i][1], e);
+    if (ok || !conf)
+        return conf;
+    rd_kafka_conf_destroy(conf);
+    return NULL;
+}

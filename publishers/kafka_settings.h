@@ -19,5 +19,8 @@ rd_kafka_conf_t *kafka_settings_producer(const struct props *worker, const struc
 
 /* For any other client: only how to reach the brokers. */
 rd_kafka_conf_t *kafka_settings_client(const struct props *worker, const char *client_id, struct err *e);
+/* The same, and behind it n settings {name, value} that such a client must have. */
+rd_kafka_conf_t *kafka_settings_fixed(const struct props *worker, const char *client_id,
+                                      const char *const (*settings)[2], size_t n, struct err *e);
 
 #endif

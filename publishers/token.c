@@ -11,9 +11,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_stamp.h"
 #include "json.h"
 #include "json_strict.h"
 #include "log.h"
@@ -28,8 +28,7 @@ struct key_file {
     char *path; /* NULL: none */
     const char *setting;
     bool (*read)(struct keys *k, struct slice text, struct err *e);
-    struct timespec changed;
-    off_t size;
+    struct file_stamp stamp;
 };
 
 struct names {
@@ -131,8 +130,7 @@ static bool key_file_read(struct key_file *f, struct keys *k, struct err *e)
     struct buf text = BUF_EMPTY;
     struct stat st = {0};
     bool ok = key_file_text(f, &text, &st, e) && f->read(k, buf_view(&text), e);
-    f->changed = st.st_mtim;
-    f->size = st.st_size;
+    f->stamp = file_stamp_of(&st);
     if (ok && f->read == secret_read && st.st_mode & S_IROTH)
         log_warn("every user of this machine can read %s=%s: chmod o-r", f->setting, f->path);
     if (text.ptr)
@@ -143,10 +141,7 @@ static bool key_file_read(struct key_file *f, struct keys *k, struct err *e)
 
 static bool key_file_stale(const struct key_file *f)
 {
-    struct stat st;
-    return f->path && stat(f->path, &st) == 0 &&
-           (st.st_mtim.tv_sec != f->changed.tv_sec || st.st_mtim.tv_nsec != f->changed.tv_nsec ||
-            st.st_size != f->size);
+    return f->path && file_stamp_stale(&f->stamp, f->path);
 }
 
 /* All of what is not fetched. */

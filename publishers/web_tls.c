@@ -12,9 +12,9 @@
 #include <openssl/x509.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "file_stamp.h"
 #include "log.h"
 #include "xmalloc.h"
 
@@ -29,9 +29,7 @@ struct identity {
 
 struct certificate {
     char *path, *password; /* password: NULL for none */
-    struct timespec changed;
-    off_t size;
-    ino_t inode;
+    struct file_stamp stamp;
     struct identity now;
 };
 
@@ -122,28 +120,15 @@ static bool identity_read(struct identity *i, const struct certificate *c, struc
                    c->path);
 }
 
-/* The stamp is from before reading: what is written meanwhile is read again. */
 static bool certificate_read(struct certificate *c, struct err *e)
 {
     struct identity fresh = {0};
-    struct stat st = {0};
-    (void)!stat(c->path, &st);
-    c->changed = st.st_mtim;
-    c->size = st.st_size;
-    c->inode = st.st_ino;
+    c->stamp = file_stamp_take(c->path);
     if (!identity_read(&fresh, c, e))
         return false;
     identity_clear(&c->now);
     c->now = fresh;
     return true;
-}
-
-static bool is_stale(const struct certificate *c)
-{
-    struct stat st;
-    return stat(c->path, &st) == 0 &&
-           (st.st_mtim.tv_sec != c->changed.tv_sec || st.st_mtim.tv_nsec != c->changed.tv_nsec ||
-            st.st_size != c->size || st.st_ino != c->inode);
 }
 
 /* ---- life ---- */
@@ -187,7 +172,7 @@ void certificate_serve(struct certificate *c, void *ssl_ctx)
 void certificate_turn(struct certificate *c, bool forced)
 {
     struct err e = {0};
-    if (!forced && !is_stale(c))
+    if (!forced && !file_stamp_stale(&c->stamp, c->path))
         return;
     if (certificate_read(c, &e))
         log_info("https: the certificate of %s was read again", c->path);

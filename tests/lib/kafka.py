@@ -87,10 +87,6 @@ class Kafka:
     def kill(self):
         self.process.kill()
 
-    def restart(self):
-        self.stop()
-        self.start()
-
     def _kcat(self, *args, **run):
         return subprocess.run(["kcat", "-b", self.bootstrap, *args], capture_output=True, **run)
 
