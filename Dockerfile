@@ -1,5 +1,6 @@
 # walwire in a small image: `docker build -t walwire .`, then
-# `docker run --rm -v ./worker.properties:/etc/walwire/worker.properties:ro walwire serve /etc/walwire/worker.properties`
+# `docker run --rm -v ./worker.properties:/etc/walwire/worker.properties:ro -v walwire:/var/lib/walwire -p 127.0.0.1:8083:8083 walwire`
+# with listeners=http://0.0.0.0:8083 in that file (a container's loopback is its own) and files for positions in the volume, if any.
 FROM debian:12-slim AS build
 WORKDIR /src
 COPY tools/install tools/install

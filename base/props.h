@@ -41,9 +41,9 @@ struct props *props_section(const struct props *p, const char *prefix);
 struct props *props_expand(const struct props *p, struct err *e);
 /* What placeholders may read from now on, by Kafka Connect's names in the worker file:
  * config.providers.file.param.allowed.paths and config.providers.dir.param.allowed.paths (comma separated,
- * links followed), config.providers.env.param.allowlist.pattern (comma separated expressions, any case).
- * Without them anything. For the whole process; before other threads expand. ERR_CONFIG: no such path, a bad
- * expression. */
+ * links followed), config.providers.env.param.allowlist.pattern (one expression, as in Kafka). Without them
+ * anything. config.providers.NAME.class gives one of the three another name. For the whole process; before
+ * other threads expand. ERR_CONFIG: no such path, a bad expression, a setting that would confine nothing. */
 bool props_confine(const struct props *worker, struct err *e);
 /* True for names whose values must not be shown: password, secret, token, jaas, credential, api or ssl key
  * in any case, anywhere in the name. */

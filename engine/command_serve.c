@@ -37,24 +37,32 @@ static const char help[] =
     "Usage: walwire serve WORKER.properties [CONNECTOR.json ...]\n\n"
     "WORKER.properties has Kafka Connect's own keys:\n"
     "  bootstrap.servers                   Kafka; without it changes go to browsers only\n"
+    "  security.protocol, sasl.*, ssl.*    the way to Kafka, under their Java names\n"
     "  listeners                           REST API, preset " REST_PRESET "; \"none\": no REST\n"
     "  ssl.keystore.location               for https listeners: PEM, certificate chain and private key\n"
     "  key.converter, value.converter      JsonConverter, with .schemas.enable\n"
     "  offset.storage.topic                checkpoints in Kafka, as Debezium's (preset with Kafka: "
     "connect-offsets)\n"
+    "  offset.storage.replication.factor   of that topic when it is made, preset 3; also "
+    "config.storage.replication.factor\n"
     "  offset.storage.file.filename        checkpoints in a file instead\n"
     "  config.storage.topic                connectors in Kafka, as Connect's; without it REST's end with the "
     "process\n"
     "  config.storage.file.filename        connectors in a file instead (preset with a file of checkpoints)\n"
     "  offset.flush.interval.ms            how often a checkpoint is made, preset 1000\n"
     "  exactly.once.source.support         enabled: records and positions in Kafka transactions\n"
+    "  group.id                            Connect's, for those transactions and for config.storage.topic\n"
     "  producer.*                          producer settings under their Java names\n"
+    "  config.providers.*                  what ${env:..}, ${file:..} and ${dir:..} may read "
+    "(docs/SECURITY.md)\n"
     "and walwire's:\n"
     "  websocket.listeners                 live page and WebSockets, preset " PAGE_PRESET
     "; \"none\": no browsers\n"
     "  websocket.allowed.origins           pages of other hosts that may connect\n"
     "  websocket.auth.jwt.public.key.file  whose tokens browsers must show; also .secret.file, .jwks.file, "
     ".jwks.url\n"
+    "  websocket.auth.anonymous            true: clients without a token too, from wherever they come\n"
+    "  websocket.auth.*, websocket.max.*   more about tokens, and how many connections (docs/SECURITY.md)\n"
     "  websocket.retention.ms              how far back browsers may resume, preset 3600000 (an hour); 0: as "
     "far "
     "as .bytes go\n"
@@ -143,6 +151,14 @@ static bool open_hub(struct server *s, struct err *e)
     return retention_keep(s->worker_props, s->hub, e);
 }
 
+/* It may be meant, or a slip in the setting's name: what nobody gets is acknowledged all the same. */
+static void say_where_to(const struct server *s)
+{
+    if (!props_get(s->worker_props, "bootstrap.servers"))
+        log_info("bootstrap.servers is not set: nothing is written to Kafka, changes go %s",
+                 s->hub ? "to browsers only" : "nowhere");
+}
+
 static bool server_open(struct server *s, int n, char **connectors, struct err *e)
 {
     enum exactly_once_support support;
@@ -151,6 +167,7 @@ static bool server_open(struct server *s, int n, char **connectors, struct err *
         return false;
     if (!open_hub(s, e) || !(s->worker = worker_new(s->worker_props, s->hub, s->offsets, e)))
         return false;
+    say_where_to(s);
     worker_keep(s->worker, s->configs);
     worker_set_starting(s->worker, true);
     if (!open_web(s, e)) /* first: a connector that has begun may have made a slot */
@@ -199,7 +216,7 @@ static void wait_for_end(struct server *s)
 
 int command_serve(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         fputs(help, argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }

@@ -34,9 +34,11 @@ static const char help[] =
     "  --snapshot            first the rows that are there, as op \"r\"\n"
     "  --set NAME=VALUE      any connector option, such as decimal.handling.mode=string\n"
     "  --verbose             say what is being done\n\n"
-    "Needs wal_level=logical, the REPLICATION privilege, and ownership of the tables. A temporary slot and "
-    "publication are\n"
-    "used and gone afterwards; after kill -9 the next run removes the publication.\n";
+    "Needs wal_level=logical, the REPLICATION privilege, CREATE on the database, and ownership of the tables "
+    "(a superuser has\n"
+    "all of it). A temporary slot and publication are used and gone afterwards; after kill -9 the next run "
+    "removes the\n"
+    "publication.\n";
 
 struct streaming {
     struct props *props, *worker;
@@ -64,39 +66,6 @@ static void add_table(struct buf *list, const char *name)
             buf_char(list, '\\');
         buf_char(list, *name);
     }
-}
-
-static const struct {
-    const char *libpq, *ours;
-} connection_names[] = {
-    {"host", "database.hostname"},     {"port", "database.port"},     {"user", "database.user"},
-    {"password", "database.password"}, {"dbname", "database.dbname"}, {"sslmode", "database.sslmode"},
-    {"sslcert", "database.sslcert"},   {"sslkey", "database.sslkey"}, {"sslrootcert", "database.sslrootcert"},
-};
-
-static void take_connection(struct props *p, const PQconninfoOption *options)
-{
-    for (const PQconninfoOption *o = options; o && o->keyword; o++)
-        for (size_t i = 0; i < sizeof connection_names / sizeof *connection_names; i++)
-            if (o->val && *o->val && strcmp(o->keyword, connection_names[i].libpq) == 0)
-                props_set(p, connection_names[i].ours, o->val);
-}
-
-/* What the string leaves open comes from libpq's own defaults and environment. */
-static bool read_conninfo(struct props *p, const char *text, struct err *e)
-{
-    PQconninfoOption *given = pg_conninfo(text, e), *presets = given ? PQconndefaults() : NULL;
-    if (given) {
-        take_connection(p, presets);
-        take_connection(p, given);
-        if (!props_get(p, "database.hostname"))
-            props_set(p, "database.hostname", "/var/run/postgresql");
-        if (!props_get(p, "database.dbname"))
-            props_set(p, "database.dbname", props_get(p, "database.user"));
-    }
-    PQconninfoFree(given);
-    PQconninfoFree(presets);
-    return given != NULL;
 }
 
 static bool set_option(struct props *p, const char *text, struct err *e)
@@ -158,7 +127,7 @@ static int read_args(struct streaming *s, int argc, char **argv, struct err *e)
     if (list.len)
         props_set(s->props, "table.include.list", list.ptr);
     buf_free(&list);
-    return read_conninfo(s->props, argv[optind], e) ? -1 : command_fail(e);
+    return config_take_conninfo(s->props, argv[optind], e) ? -1 : command_fail(e);
 }
 
 /* ---- publications ---- */
@@ -300,8 +269,12 @@ static int follow(struct connector *c)
     while (!command_wait_signal(100) && !reader_is_gone()) {
         struct connector_status status;
         connector_status(c, &status);
-        if (status.state == STATE_FAILED)
-            return strstr(status.trace, "stdout was closed") ? 0 : 1;
+        if (status.state != STATE_FAILED)
+            continue;
+        if (strstr(status.trace, "stdout was closed"))
+            return 0;
+        fprintf(stderr, "walwire: %s\n", status.trace);
+        return 1;
     }
     return 0;
 }

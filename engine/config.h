@@ -146,6 +146,10 @@ bool config_captures_column(const struct config *c, const char *schema, const ch
 /* The libpq connection string, quoted; application_name as Debezium names its sessions; replication:
  * "database" or NULL. */
 void config_conninfo(const struct config *c, const char *application, bool replication, struct buf *out);
+/* The other way: database.* of a libpq connection string, and for what that leaves open of libpq's own
+ * presets (PGHOST, PGUSER ...). What p has already stays. ERR_CONFIG: not a connection string, or a setting
+ * that no option stands for. */
+bool config_take_conninfo(struct props *p, const char *text, struct err *e);
 
 /* The table of options for `walwire options` (text) and docs/OPTIONS.md (markdown). */
 void config_options_text(struct buf *out);

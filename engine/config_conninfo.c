@@ -1,15 +1,17 @@
 /* config_conninfo.c - how to connect: Debezium's options, and the JDBC driver's own, as libpq's connection
- * string.
+ * string, and such a string as these options.
  *
  * Debezium hands database.* and driver.* to its driver without their prefixes, driver.* last. */
 #include "config.h"
+
+#include "pg.h"
 
 #include <stdio.h>
 #include <strings.h>
 
 /* What shapes the text of values is pinned, so that a server's, database's or role's settings cannot change
- * records. search_path decides how regclass and its kin are written; unqualified names in users' statements
- * mean schema public. */
+ * records; sql/session_text.sql does it again behind a user's statements. search_path decides how regclass
+ * and its kin are written; unqualified names in users' statements mean schema public. */
 #define SESSION_OPTIONS                                                                                      \
     "-c DateStyle=ISO -c IntervalStyle=postgres -c TimeZone=UTC -c extra_float_digits=3 "                    \
     "-c bytea_output=hex -c lc_monetary=C -c search_path=public -c statement_timeout=0 "                     \
@@ -119,4 +121,67 @@ void config_conninfo(const struct config *c, const char *application, bool repli
         buf_char(out, ' ');
     buf_slice(out, buf_view(&b));
     buf_free(&b);
+}
+
+/* ---- and back ---- */
+
+static const struct {
+    const char *libpq, *ours; /* ours NULL: config_conninfo has its own */
+} names[] = {
+    {"host", "database.hostname"},
+    {"port", "database.port"},
+    {"user", "database.user"},
+    {"password", "database.password"},
+    {"dbname", "database.dbname"},
+    {"sslmode", "database.sslmode"},
+    {"sslcert", "database.sslcert"},
+    {"sslkey", "database.sslkey"},
+    {"sslpassword", "database.sslpassword"},
+    {"sslrootcert", "database.sslrootcert"},
+    {"gssencmode", "database.gssEncMode"},
+    {"channel_binding", "database.channelBinding"},
+    {"krbsrvname", "database.kerberosServerName"},
+    {"connect_timeout", "database.connectTimeout"},
+    {"options", "database.options"},
+    {"application_name", NULL},
+    {"fallback_application_name", NULL},
+    {"client_encoding", NULL},
+    {"keepalives", NULL},
+    {"keepalives_idle", NULL},
+    {"keepalives_interval", NULL},
+    {"keepalives_count", NULL},
+    {"tcp_user_timeout", NULL},
+};
+
+/* False: there is no option for it. */
+static bool option_take(struct props *p, const char *name, const char *value)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i].libpq) != 0)
+            continue;
+        if (names[i].ours && !props_get(p, names[i].ours))
+            props_set(p, names[i].ours, value);
+        return true;
+    }
+    return false;
+}
+
+bool config_take_conninfo(struct props *p, const char *text, struct err *e)
+{
+    PQconninfoOption *given = pg_conninfo(text, e), *presets = given ? PQconndefaults() : NULL;
+    bool ok = given != NULL;
+    for (const PQconninfoOption *o = given; ok && o->keyword; o++)
+        if (o->val && *o->val && !option_take(p, o->keyword, o->val))
+            ok = err_set(e, ERR_CONFIG, "%s in the connection string: this is not passed on; leave it out",
+                         o->keyword);
+    for (const PQconninfoOption *o = presets; ok && o && o->keyword; o++)
+        if (o->val && *o->val)
+            option_take(p, o->keyword, o->val);
+    if (ok && !props_get(p, "database.hostname"))
+        props_set(p, "database.hostname", "/var/run/postgresql");
+    if (ok && !props_get(p, "database.dbname"))
+        props_set(p, "database.dbname", props_get(p, "database.user"));
+    PQconninfoFree(given);
+    PQconninfoFree(presets);
+    return ok;
 }

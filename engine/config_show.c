@@ -32,18 +32,33 @@ static void append_allowed(struct buf *b, const struct option *o)
         buf_printf(b, " >= %d", o->least);
 }
 
+/* The table is in the order of Debezium's own endpoint, which goes back and forth between groups. */
+static bool first_of_group(const struct option *o)
+{
+    for (const struct option *before = config_options; before < o; before++)
+        if (strcmp(before->group, o->group) == 0)
+            return false;
+    return true;
+}
+
+static void text_row(struct buf *out, const struct option *o)
+{
+    buf_printf(out, "%s=%s\n    ", o->name, o->preset ? o->preset : "");
+    append_allowed(out, o);
+    buf_printf(out, "%s [%s]\n    %s\n", o->required ? ", required" : "", stand_names[o->stand], o->text);
+    if (o->why)
+        buf_printf(out, "    %s: %s\n", stand_names[o->stand], o->why);
+}
+
 void config_options_text(struct buf *out)
 {
-    const char *group = "";
     for (const struct option *o = config_options; o->name; o++) {
-        if (strcmp(group, o->group) != 0)
-            buf_printf(out, "%s# %s\n", *group ? "\n" : "", o->group);
-        group = o->group;
-        buf_printf(out, "%s=%s\n    ", o->name, o->preset ? o->preset : "");
-        append_allowed(out, o);
-        buf_printf(out, "%s [%s]\n    %s\n", o->required ? ", required" : "", stand_names[o->stand], o->text);
-        if (o->why)
-            buf_printf(out, "    %s: %s\n", stand_names[o->stand], o->why);
+        if (!first_of_group(o))
+            continue;
+        buf_printf(out, "%s# %s\n", o == config_options ? "" : "\n", o->group);
+        for (const struct option *row = o; row->name; row++)
+            if (strcmp(row->group, o->group) == 0)
+                text_row(out, row);
     }
 }
 
@@ -85,14 +100,6 @@ static const char markdown_head[] = "# Options of a connector\n\n"
                                     "Regular expressions are matched against whole names, without regard to "
                                     "case; a comma within one is written `\\,`.\n"
                                     "A kind of list is given as include or as exclude, not both.\n";
-
-static bool first_of_group(const struct option *o)
-{
-    for (const struct option *before = config_options; before < o; before++)
-        if (strcmp(before->group, o->group) == 0)
-            return false;
-    return true;
-}
 
 void config_options_markdown(struct buf *out)
 {

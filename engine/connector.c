@@ -153,7 +153,8 @@ static enum wish run_once(struct task *t, unsigned *tries)
         back_off(t, &e, (*tries)++);
         return wish_now(t);
     }
-    log_error("%s", e.text);
+    if (!t->env->temporary) /* whose command tells it, and knows what is no error to its user */
+        log_error("%s", e.text);
     set_state(t, STATE_FAILED, "failed", e.text);
     *tries = 0;
     return rest(t, WISH_RUN);

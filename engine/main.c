@@ -107,7 +107,7 @@ static int command_help(int argc, char **argv)
            WALWIRE_VERSION);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         printf("  %s %s\n      %s\n", commands[i].name, commands[i].args, commands[i].text);
-    printf("\nwalwire COMMAND --help tells more about serve, stream and check.\n");
+    printf("\nwalwire COMMAND --help tells more about serve, gateway, stream and check.\n");
     return 0;
 }
 

@@ -24,7 +24,8 @@ static const char head[] = "# Metrics\n\n"
                            "connector=\"...\",task=\"...\"}` in Debezium's\n"
                            "unit, which is the name that Debezium's dashboards use. "
                            "[grafana-dashboard.json](grafana-dashboard.json) is a dashboard\n"
-                           "of the left column.\n\n"
+                           "of the left column. What a gateway tells of itself is in "
+                           "[GATEWAY.md](GATEWAY.md#metrics).\n\n"
                            "| metric | type | meaning | Debezium |\n|---|---|---|---|\n";
 
 static const char tail[] =

@@ -1,6 +1,7 @@
 /* preflight.c - the steps of `walwire check`, their output, and the settings they are given. */
 #include "preflight.h"
 
+#include "command_settings.h"
 #include "config_table.h"
 #include "kafka_client.h"
 #include "kafka_settings.h"
@@ -171,47 +172,6 @@ int preflight_run(const char *name, const struct props *connector, const struct 
 
 /* ---- the command ---- */
 
-/* libpq's settings under Debezium's names. */
-static const char *const conninfo_names[][2] = {
-    {"host", "database.hostname"},
-    {"port", "database.port"},
-    {"user", "database.user"},
-    {"password", "database.password"},
-    {"dbname", "database.dbname"},
-    {"sslmode", "database.sslmode"},
-    {"sslcert", "database.sslcert"},
-    {"sslkey", "database.sslkey"},
-    {"sslpassword", "database.sslpassword"},
-    {"sslrootcert", "database.sslrootcert"},
-};
-
-static void take_options(struct props *p, const PQconninfoOption *list)
-{
-    for (const PQconninfoOption *o = list; o && o->keyword; o++)
-        for (size_t i = 0; o->val && *o->val && i < sizeof conninfo_names / sizeof conninfo_names[0]; i++)
-            if (strcmp(o->keyword, conninfo_names[i][0]) == 0)
-                props_set(p, conninfo_names[i][1], o->val);
-}
-
-/* A connection string with libpq's own presets (PGHOST, PGUSER ...) behind it. */
-static struct props *props_of_conninfo(const char *text, struct err *e)
-{
-    PQconninfoOption *given = pg_conninfo(text, e), *presets = given ? PQconndefaults() : NULL;
-    struct props *p = NULL;
-    if (given) {
-        p = props_new();
-        props_set(p, "database.hostname", "localhost");
-        props_set(p, "topic.prefix", "check");
-        take_options(p, presets);
-        take_options(p, given);
-        if (!props_get(p, "database.dbname"))
-            props_set(p, "database.dbname", props_get(p, "database.user"));
-    }
-    PQconninfoFree(given);
-    PQconninfoFree(presets);
-    return p;
-}
-
 static struct props *read_target(const char *text, char **name, struct err *e)
 {
     if (access(text, F_OK) == 0)
@@ -220,24 +180,20 @@ static struct props *read_target(const char *text, char **name, struct err *e)
         err_set(e, ERR_CONFIG, "%s: no such file, and not a connection string either", text);
         return NULL;
     }
+    struct props *p = props_new();
     *name = xstrdup("check");
-    return props_of_conninfo(text, e);
-}
-
-static struct props *read_worker(const char *path, struct err *e)
-{
-    struct props *raw = props_new(), *expanded = NULL;
-    if (props_read_file(raw, path, e))
-        expanded = props_expand(raw, e);
-    props_free(raw);
-    return expanded;
+    props_set(p, "topic.prefix", "check");
+    if (config_take_conninfo(p, text, e))
+        return p;
+    props_free(p);
+    return NULL;
 }
 
 static int run_command(const char *target, const char *worker_path)
 {
     struct err e = {0};
     char *name = NULL;
-    struct props *worker = worker_path ? read_worker(worker_path, &e) : NULL;
+    struct props *worker = worker_path ? settings_read(worker_path, &e) : NULL;
     struct props *connector = worker_path && !worker ? NULL : read_target(target, &name, &e);
     int code = 2;
     if (connector)
@@ -266,7 +222,7 @@ int preflight_main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--worker") == 0 && i + 1 < argc)
             worker = argv[++i];
-        else if (strcmp(argv[i], "--help") == 0)
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             help = true;
         else if (!target && argv[i][0] != '-')
             target = argv[i];

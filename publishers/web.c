@@ -304,7 +304,11 @@ static bool web_open(struct web *w, const struct web_options *o, struct err *e)
     if (!site_listen(&w->rest, o->listeners, e) || !site_listen(&w->page, o->websocket_listeners, e))
         return false;
     if (w->page.n && access(w->web_dir, R_OK | X_OK) != 0)
-        return err_set(e, ERR_CONFIG, "the live page's directory %s cannot be read", w->web_dir);
+        return err_set(
+            e, ERR_CONFIG,
+            "web.dir: the live page's directory %s cannot be read: name the one that walwire came with, "
+            "or set websocket.listeners=none",
+            w->web_dir);
     if (o->users_file && !(w->users = users_read(o->users_file, e)))
         return false;
     if (w->hub && (!(w->access = access_new(&o->access, e)) || !page_guarded(w, o->access.anonymous, e)))

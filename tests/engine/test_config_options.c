@@ -272,6 +272,39 @@ START_TEST(the_drivers_settings_reach_libpq)
 }
 END_TEST
 
+static bool take(struct props *p, const char *text, struct err *e)
+{
+    *e = (struct err){0};
+    return config_take_conninfo(p, text, e);
+}
+
+START_TEST(a_connection_string_is_taken_whole_or_refused)
+{
+    struct props *p = props_new();
+    struct err e;
+    props_set(p, "database.sslmode", "require"); /* --set comes first */
+    ck_assert(
+        take(p, "postgresql://ann@db/shop?sslmode=disable&sslpassword=geheim&channel_binding=require", &e));
+    ck_assert_str_eq(props_get(p, "database.hostname"), "db");
+    ck_assert_str_eq(props_get(p, "database.user"), "ann");
+    ck_assert_str_eq(props_get(p, "database.dbname"), "shop");
+    ck_assert_str_eq(props_get(p, "database.sslmode"), "require");
+    ck_assert_str_eq(props_get(p, "database.sslpassword"), "geheim");
+    ck_assert_str_eq(props_get(p, "database.channelBinding"), "require");
+    props_free(p);
+
+    p = props_new();
+    ck_assert(take(p, "user=ann connect_timeout=3 options='-c work_mem=8MB' application_name=x", &e));
+    ck_assert_str_eq(props_get(p, "database.dbname"), "ann");
+    ck_assert_str_eq(props_get(p, "database.connectTimeout"), "3");
+    ck_assert_str_eq(props_get(p, "database.options"), "-c work_mem=8MB");
+    ck_assert(!take(p, "host=db sslcrl=revoked.pem", &e));
+    ck_assert_ptr_nonnull(strstr(e.text, "sslcrl"));
+    ck_assert(!take(p, "host", &e));
+    props_free(p);
+}
+END_TEST
+
 START_TEST(ssl_factories_of_the_driver_that_libpq_can_stand_for)
 {
     config_free(GOOD("database.sslfactory", "org.postgresql.ssl.NonValidatingFactory", "database.sslmode",
@@ -316,6 +349,7 @@ int main(void)
     tcase_add_test(t, what_a_mismatch_of_positions_leads_to);
     tcase_add_test(t, builtin_tables_are_left_out_unless_wanted);
     tcase_add_test(t, the_drivers_settings_reach_libpq);
+    tcase_add_test(t, a_connection_string_is_taken_whole_or_refused);
     tcase_add_test(t, ssl_factories_of_the_driver_that_libpq_can_stand_for);
     tcase_add_test(t, replica_identities_are_read);
     suite_add_tcase(suite, t);

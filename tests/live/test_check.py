@@ -282,6 +282,23 @@ def test_slots_that_do_not_fit(ctx):
 
 # ---- what is around ----
 
+def test_placeholders_are_what_the_worker_file_makes_them(ctx):
+    """Providers have the names and the bounds that they have under serve: what it would refuse is told here, what it takes is no finding."""
+    folder = ctx.temp_dir()
+    secrets = os.path.join(folder, "secrets")
+    with open(secrets, "w") as f:
+        f.write("user=postgres\n")
+    os.chmod(secrets, 0o600)
+    worker = ctx.walwire(kafka=False, start=False, **{
+        "config.providers.vault.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
+        "config.providers.vault.param.allowed.paths": folder}).files[0]
+    db = ctx.database(TABLES)
+    found = check(ctx, ctx.connector(db, **{"database.user": f"${{vault:{secrets}:user}}"}), "--worker", worker)
+    assert found.code == 0 and found.about(f"database {db}", "as postgres"), found
+    found = check(ctx, ctx.connector(db, **{"database.user": "${file:/etc/os-release:ID}"}), "--worker", worker)
+    assert found.about("/etc/os-release is not in one of config.providers' allowed.paths")[0] == "FAIL", found
+
+
 def test_kafka_that_is_not_there(ctx):
     class Down:
         bootstrap = f"127.0.0.1:{free_port()}"
@@ -317,4 +334,7 @@ def test_wrong_usage(ctx):
     for args in ([], ["a", "b"], ["--nonsense"], ["no-such-file.json"], ["dbname=x", "--worker", "no-such-file.properties"]):
         done = run("check", *args)
         assert done.returncode == 2 and done.stdout == "" and done.stderr, done
-    assert "Usage: walwire check" in run("check", "--help").stdout
+    for command in ("serve", "gateway", "stream", "check"):
+        for flag in ("--help", "-h"):
+            done = run(command, flag)
+            assert done.returncode == 0 and done.stdout.startswith(f"Usage: walwire {command} "), done

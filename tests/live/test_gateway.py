@@ -1,5 +1,5 @@
 """Gateways: nodes that serve browsers from Kafka's topics, of which any may go. docs/GATEWAY.md."""
-import json, os, random, signal, time, urllib.request
+import json, os, random, re, signal, time, urllib.request
 
 from fold import difference, name_of, table
 from process import ROOT, Process, at_exit, free_port, temp_dir, wait_until
@@ -311,6 +311,10 @@ def test_http_at_a_gateway(ctx):
     assert health["status"] == "UP" and health["connectors"][0]["state"] == "STREAMING", health
     metrics = get(gateway.base + "/metrics")[1]
     assert f'walwire_gateway_transactions_total{{connector="{spec["name"]}"}}' in metrics, metrics
+    with open(os.path.join(ROOT, "docs", "GATEWAY.md")) as f:
+        document = f.read()
+    for name in re.findall(r"^# TYPE (walwire_gateway_\w+)", metrics, re.M):
+        assert f"`{name}`" in document, f"docs/GATEWAY.md does not tell of {name}"
 
 
 def replay(ctx, case):

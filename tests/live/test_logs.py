@@ -49,6 +49,12 @@ def test_json_lines_have_connector_and_position_and_no_data(ctx):
         assert ROW not in text, f"{where} tells a row's value"
 
 
+def test_it_is_said_when_nothing_goes_to_kafka(ctx):
+    """With a slip such as bootstrap.server= topics would stay empty while the slot moves on."""
+    assert "bootstrap.servers is not set: nothing is written to Kafka, changes go to browsers only" in ctx.walwire(kafka=False).log()
+    assert "bootstrap.servers is not set" not in ctx.walwire().log()
+
+
 def test_level_and_format_come_from_the_environment_too(ctx):
     engine = ctx.walwire(kafka=False, env={"WALWIRE_LOG_LEVEL": "warn", "WALWIRE_LOG_FORMAT": "json"})
     engine.sigterm()

@@ -184,6 +184,16 @@ def test_head_ends_it_quietly(ctx):
     nothing_left(ctx)
 
 
+def test_head_ends_it_quietly_in_the_middle_of_a_snapshot(ctx):
+    """More is on its way than the pipe takes: that nobody reads it is noticed by a write, and is no error either."""
+    db = ctx.database(TABLES + "insert into orders select i, repeat('x', 1000) from generate_series(1, 5000) i")
+    ctx.db = db
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {BINARY} stream '{ctx.postgres.url(db)}' --snapshot | head -1"], capture_output=True,
+                          text=True, timeout=20)
+    assert json.loads(done.stdout)["after"]["id"] == 1 and (done.returncode, done.stderr) == (0, ""), done
+    nothing_left(ctx)
+
+
 def test_a_reader_that_takes_nothing_does_not_hold_up_the_end(ctx):
     """As a pager does that waits at its first page."""
     db = ctx.database(TABLES + "insert into orders select i, repeat('x', 1000) from generate_series(1, 2000) i")
@@ -236,8 +246,18 @@ def test_the_end_of_the_server_is_an_error(ctx):
 
 def test_wrong_usage(ctx):
     for args, phrase in (([], "Usage: walwire stream"), (["--tabel", "x", "dbname=x"], "Usage: walwire stream"),
-                         (["dbname=x", "--set", "nonsense"], "NAME=VALUE")):
+                         (["dbname=x", "--set", "nonsense"], "NAME=VALUE"), (["dbname=x hostaddr=127.0.0.1"], "hostaddr")):
         done = run("stream", *args)
         assert done.returncode in (1, 2) and phrase in done.stderr and done.stdout == "", done
     done = run("stream", ctx.postgres.url(ctx.database(TABLES)), "--set", "decimal.handling.mode=odd")
     assert done.returncode == 1 and "decimal.handling.mode" in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
+def test_what_is_asked_of_the_connection_holds(ctx):
+    """What --set and the connection string ask for is insisted upon, whatever libpq's own presets are: this server has no TLS and no SCRAM."""
+    url = ctx.postgres.url(ctx.database(TABLES))
+    for args, phrase in ((["--set", "database.sslmode=require"], "SSL"), (["--set", "database.channelBinding=require"], "channel binding")):
+        done = run("stream", url, *args)
+        assert done.returncode == 1 and phrase in done.stderr, done
+    done = run("check", url + "?channel_binding=require")
+    assert done.returncode == 1 and "channel binding" in done.stdout, done
