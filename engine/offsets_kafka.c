@@ -6,7 +6,6 @@
 #include "offsets_store.h"
 
 #include "clock.h"
-#include "exactly_once.h"
 #include "failpoint.h"
 #include "kafka_client.h"
 #include "kafka_settings.h"
@@ -27,7 +26,6 @@ struct kafka_store {
     const char *kind; /* "offset", "config" */
     char *setting;    /* "offset.storage.topic=NAME", for errors */
     char *topic;
-    bool transactions;    /* others write to it in Kafka transactions */
     int wanted;           /* partitions of a new one; 0: as the worker says */
     rd_kafka_t *producer; /* NULL: to be made at the next use */
     rd_kafka_topic_t *target;
@@ -221,8 +219,7 @@ static bool kafka_save(struct offsets_store *store, struct slice key, struct sli
     return ok;
 }
 
-/* -- reading
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 /* One connector may have to wait for a transaction's end: the others do not wait with it. */
 static bool read_all(struct kafka_store *s, struct slice only, offsets_each *take, void *ctx, struct err *e)
@@ -233,7 +230,6 @@ static bool read_all(struct kafka_store *s, struct slice only, offsets_each *tak
                                         .setting = s->setting,
                                         .topic = s->topic,
                                         .partitions = s->partitions,
-                                        .transactions = s->transactions,
                                         .turn = &s->turn};
     pthread_mutex_unlock(&s->lock);
     return ready && offsets_topic_read(&from, only, take, ctx, e);
@@ -311,6 +307,5 @@ struct offsets_store *offsets_kafka_open(const struct props *worker, const struc
     s->topic = xstrdup(topic->name);
     s->setting = xasprintf("%s.storage.topic=%s", topic->kind, topic->name);
     s->wanted = topic->partitions;
-    s->transactions = exactly_once_enabled(worker);
     return &s->base;
 }

@@ -2,9 +2,10 @@
  *
  * It is read once a start. No consumer group is used, so no right on a group is needed. Only what is
  * committed is taken. What stands behind a Kafka transaction that is still open, of any connector, is not to
- * be had before that has ended: where positions are written in transactions it is waited for, or an older one
- * would be taken for the newest. Not so when none of the records there has the key that is wanted: then
- * nobody waits for another connector's transaction, nor for one that a broker has forgotten to end.
+ * be had before that has ended: it is waited for, or an older one would be taken for the newest, also by a
+ * worker that has no transactions itself and shares the topic with one that has. Not so when none of the
+ * records there has the key that is wanted: then nobody waits for another connector's transaction, nor for
+ * one that a broker has forgotten to end.
  * Source: org.apache.kafka.connect.util.KafkaBasedLog. */
 #include "offsets_topic.h"
 
@@ -34,7 +35,7 @@ struct latest {
 };
 
 struct part {
-    int64_t end;    /* with what is not committed yet; 0: wherever the reading ends */
+    int64_t end;    /* with what is not committed yet, when the reading began */
     int64_t stable; /* up to where everything is decided, as last told */
     bool told;      /* that is known */
     bool ended;     /* read to its end; that is told again after each record that comes later */
@@ -259,24 +260,28 @@ static rd_kafka_resp_err_t message_take(struct reading *r, const rd_kafka_messag
     if (m->err)
         return m->err;
     record_take(r, m);
-    int64_t end = r->parts[m->partition].end;
-    if (end && m->offset + 1 >= end)
+    if (m->offset + 1 >= r->parts[m->partition].end)
         stable_take(r, m->partition, m->offset + 1);
     return 0;
 }
 
+/* A broker that does not answer is not waited for as long as a transaction. */
+static int patience_ms(const struct reading *r)
+{
+    return r->looked ? OPEN_MS : READ_MS;
+}
+
 static bool messages_read(struct reading *r, rd_kafka_t *consumer, rd_kafka_queue_t *queue, struct err *e)
 {
-    int wait = r->from->transactions ? OPEN_MS : READ_MS;
-    int64_t until = clock_mono_ms() + wait;
+    int64_t from = clock_mono_ms();
     while (r->open) {
-        int64_t left = until - clock_mono_ms();
+        int64_t left = from + patience_ms(r) - clock_mono_ms();
         rd_kafka_message_t *m = left > 0 ? rd_kafka_consume_queue(queue, (int)left) : NULL;
         if (!m)
-            return not_answered(r, consumer, wait, e);
+            return not_answered(r, consumer, patience_ms(r), e);
         if (!m->err &&
             !r->parts[m->partition].ended) /* what comes behind an end brings no other one nearer */
-            until = clock_mono_ms() + wait;
+            from = clock_mono_ms();
         rd_kafka_resp_err_t code = message_take(r, m);
         rd_kafka_message_destroy(m);
         if (code)
@@ -306,8 +311,7 @@ static bool partitions_read(struct reading *r, rd_kafka_t *consumer, rd_kafka_to
 static bool topic_read(struct reading *r, struct err *e)
 {
     const struct offsets_source *from = r->from;
-    rd_kafka_t *consumer =
-        !from->transactions || ends_ask(r, e) ? consumer_make(from, "read_committed", e) : NULL;
+    rd_kafka_t *consumer = ends_ask(r, e) ? consumer_make(from, "read_committed", e) : NULL;
     if (!consumer)
         return false;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(consumer, from->topic, NULL);

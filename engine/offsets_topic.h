@@ -12,7 +12,6 @@ struct offsets_source {
     const char *setting; /* "offset.storage.topic=NAME", for errors */
     const char *topic;
     int partitions;
-    bool transactions; /* others write to it in Kafka transactions */
     pthread_mutex_t
         *turn; /* one reads at a time, but whoever waits for a transaction's end holds up nobody */
 };

@@ -237,6 +237,25 @@ def test_a_position_that_may_become_the_newest_is_waited_for(ctx):
     assert "not a JSON object" in engine.status(spec["name"])[1], engine.status(spec["name"])
 
 
+def test_a_position_behind_the_transaction_of_others_is_not_forgotten(ctx):
+    """A worker without exactly once shares the topic with one that has it, whose transaction hides what stands behind it. An older
+    position, or none, would be taken for the newest: the start waits instead."""
+    ctx.own_kafka()
+    db = ctx.database(TABLE)
+    spec = ctx.connector(db, table__include__list="public.each")
+    engine = engine_with(ctx, spec, exactly__once__source__support="disabled")
+    caught_up(ctx, spec, db)
+    with open_transaction(ctx.kafka.bootstrap, "connect-offsets", place_of(ctx, spec)[0], "someone else's", "{}"):
+        caught_up(ctx, spec, db)
+        engine.sigterm()
+        ctx.postgres.psql("delete from each where id = 7", db)
+        engine.start()
+        time.sleep(3)
+        assert engine.status(spec["name"])[0] == "RUNNING" and not ctx.postgres.streaming(spec["config"]["slot.name"]), engine.log()[-2000:]
+    engine.wait_streaming(spec, ctx.postgres)
+    caught_up(ctx, spec, db)
+
+
 def test_positions_that_were_deleted_stay_deleted(ctx):
     """Whoever slept meanwhile is shut out before they are, and says that another process has taken over."""
     db = ctx.database(TABLE)
