@@ -16,6 +16,7 @@
 #include "pipeline.h"
 #include "publication.h"
 #include "shard.h"
+#include "sql.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ static PGconn *connect_as(struct pipeline *p, const char *application, bool repl
     return conn;
 }
 
-/* database.initial.statements: separated by semicolons, a doubled one stands for itself. */
+/* database.initial.statements: separated by semicolons, a doubled one stands for itself. Values keep the form
+ * that they are read in. */
 static bool run_initial_statements(struct pipeline *p, PGconn *conn, struct err *e)
 {
     const char *at = p->config->initial_statements;
@@ -46,6 +48,7 @@ static bool run_initial_statements(struct pipeline *p, PGconn *conn, struct err 
         }
     }
     ok = ok && (!sql.len || pg_run(conn, e, sql.ptr));
+    ok = ok && (!p->config->initial_statements || pg_run(conn, e, SQL_SESSION_TEXT));
     buf_free(&sql);
     return ok || err_prefix(e, "database.initial.statements");
 }
@@ -388,10 +391,11 @@ bool prepare(struct pipeline *p, struct err *e)
         return false;
     if (p->config->slots > 1 && !shard_prepare(p->conn, p->config, &p->tables, e))
         return false;
-    if (p->live)
-        live_tables(p->live, p->conn, &p->tables, p->types);
     if (p->config->snapshot_mode == SNAPSHOT_INITIAL_ONLY)
         return pipeline_limit(p, 0, e) && read_only_once(p, e);
-    /* Reading rows takes as long as it takes. */
-    return prepare_tables(p, e) && pipeline_limit(p, 0, e) && choose_start(p, e);
+    if (!prepare_tables(p, e) || !pipeline_limit(p, 0, e)) /* reading rows takes as long as it takes */
+        return false;
+    if (p->live)
+        live_tables(p->live, p->conn, &p->tables, p->types);
+    return choose_start(p, e);
 }

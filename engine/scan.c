@@ -7,6 +7,8 @@
 
 #include "pg.h"
 #include "ring.h"
+#include "sql.h"
+#include "xmalloc.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -45,8 +47,10 @@ struct scan {
 
 static void batch_free(struct scan_batch *b)
 {
-    if (b)
+    if (b) {
         buf_free(&b->bytes);
+        free(b->replaced);
+    }
     free(b);
 }
 
@@ -214,11 +218,30 @@ static bool copy_rows(struct reader *r, struct err *e)
     return false;
 }
 
+/* While the table is still locked by what was read of it: what changes it waits. */
+static bool table_look(struct reader *r, uint32_t oid, struct err *e)
+{
+    PGresult *res;
+    char oids[16];
+    const char *params[] = {oids};
+    snprintf(oids, sizeof oids, "{%u}", oid);
+    if (!PQsendQueryParams(r->conn, SQL_TABLES_REPLACED, 1, NULL, params, NULL, NULL, 0))
+        return lost(r, NULL, e);
+    if (!next_result(r, &res, e))
+        return false;
+    bool ok = PQresultStatus(res) == PGRES_TUPLES_OK || lost(r, res, e);
+    if (ok && !PQgetisnull(res, 0, 0))
+        r->batch->replaced = xstrdup(PQgetvalue(res, 0, 0));
+    PQclear(res);
+    return ok && copy_end(r, e);
+}
+
 /* False with e->kind ERR_NONE when told to stop. */
 static bool read_item(struct reader *r, size_t item, struct err *e)
 {
+    const struct scan_item *i = &r->scan->o.items[item];
     batch_new(r, item);
-    if (!copy_begin(r, r->scan->o.items[item].sql, e) || !copy_rows(r, e) || !copy_end(r, e))
+    if (!copy_begin(r, i->sql, e) || !copy_rows(r, e) || !copy_end(r, e) || !table_look(r, i->oid, e))
         return false;
     r->batch->last = true;
     return hand_over(r);
@@ -315,6 +338,8 @@ void scan_return(struct scan *s, struct scan_batch *b)
     if (atomic_fetch_sub(&r->held, b->bytes.len) >= HELD_BYTES)
         wake_signal(ring_space_fd(r->ring)); /* it may wait for room that the ring knows nothing of */
     buf_reset(&b->bytes);
+    free(b->replaced);
+    b->replaced = NULL;
     if (b->bytes.cap > 2 * BATCH_BYTES || !ring_push(r->spare, b))
         batch_free(b);
 }

@@ -17,6 +17,7 @@ struct scan_item {
     char *sql;      /* COPY ... TO STDOUT, text form */
     size_t table;   /* the caller's */
     bool generated; /* made from the catalogue: a column or table that is not there has gone since */
+    uint32_t oid;   /* of the table, which is looked at once it was read */
 };
 
 /* Whole rows of one statement, in order. */
@@ -24,6 +25,7 @@ struct scan_batch {
     struct buf bytes;
     size_t item;
     bool last;      /* of its item; may hold no row */
+    char *replaced; /* then, of tables_replaced.sql: the table is not what the snapshot sees; NULL: it is */
     struct err end; /* kind set: the reader has failed and these rows are not all of its statement's */
     size_t reader;  /* scan.c's own */
 };

@@ -163,6 +163,8 @@ static bool on_batch(struct reading *r, struct scan_batch *b, struct err *e)
         *e = b->end;
         return err_prefix(e, "snapshot of %s.%s", t->table->schema, t->table->name);
     }
+    if (b->replaced && t->items_left == 1 && !snapshot_whole(r->p, t->table, b->replaced, e))
+        return false;
     if (!publish_rows(r, t, &b->bytes, e))
         return false;
     if (b->last)
@@ -410,9 +412,10 @@ bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
     struct reading r = {.p = p, .told_ms = clock_mono_ms()};
     struct source streaming = p->source;
     struct type_modes modes = p->config->modes;
-    const struct type_modes *streaming_modes = p->capture.plan.modes;
+    const struct capture_settings streaming_settings = p->capture;
     modes.snapshot = true;
     p->capture.plan.modes = &modes; /* also for a relation described again, when an enum has grown */
+    p->capture.live = NULL;         /* browsers have the stream's columns, none that are generated */
     pipeline_step(p, "snapshot");
     p->source.lsn = lsn;
     p->source.last_commit = 0;
@@ -423,7 +426,7 @@ bool snapshot_read(struct pipeline *p, lsn_t lsn, struct err *e)
     if (ok)
         log_info("snapshot complete: %llu rows of %zu tables", (unsigned long long)r.rows, r.plan.n_tables);
     reading_free(&r);
-    p->capture.plan.modes = streaming_modes;
+    p->capture = streaming_settings;
     p->source = streaming;
     if (ok)
         p->source.last_commit =

@@ -119,27 +119,37 @@ static bool choose_tables(struct pipeline *p, const struct capture_settings *set
 
 /* ---- statements ---- */
 
-/* Only the tables of the list have statements, whatever else is set. */
-static bool override_listed(const struct config *c, struct slice name)
+/* Whether an item of the list is this table: "a" stands for a in either of its parts, as in SQL. */
+static bool item_names(struct slice item, struct slice table)
 {
-    for (const char *at = props_get_or(c->props, "snapshot.select.statement.overrides", ""); *at;) {
-        at += strspn(at, ", \t\n");
-        size_t n = strcspn(at, ", \t\n");
-        if (slice_eq((struct slice){at, n}, name))
-            return true;
-        at += n;
+    size_t at = 0;
+    for (size_t i = 0; i < item.len; i++) {
+        if (item.ptr[i] == '"' && (i + 1 == item.len || item.ptr[i + 1] != '"'))
+            continue;
+        i += item.ptr[i] == '"';
+        if (at == table.len || table.ptr[at++] != item.ptr[i])
+            return false;
     }
-    return false;
+    return at == table.len;
 }
 
+/* Only the tables of the list have statements, whatever else is set; each is set under the item's own text.
+ * Source: io.debezium.relational.RelationalDatabaseConnectorConfig.getSnapshotSelectOverridesByTable. */
 static const char *override_of(const struct config *c, const struct table *t)
 {
-    struct buf name = BUF_EMPTY;
-    buf_printf(&name, "snapshot.select.statement.overrides.%s.%s", t->schema, t->name);
-    struct slice table = slice_cut(buf_view(&name), strlen("snapshot.select.statement.overrides."), name.len);
-    const char *sql =
-        c->snapshot_overrides && override_listed(c, table) ? props_get(c->props, name.ptr) : NULL;
-    buf_free(&name);
+    char *table = xasprintf("%s.%s", t->schema, t->name);
+    const char *sql = NULL;
+    for (const char *at = c->snapshot_overrides ? c->snapshot_overrides : ""; *at && !sql;) {
+        size_t n = strcspn(at, ",");
+        struct slice item = slice_trim((struct slice){at, n});
+        if (slice_eq(item, slice_of(table)) || item_names(item, slice_of(table))) {
+            char *name = xasprintf("snapshot.select.statement.overrides." SLICE_FMT, SLICE_ARG(item));
+            sql = props_get(c->props, name);
+            free(name);
+        }
+        at += n + (at[n] == ',');
+    }
+    free(table);
     return sql;
 }
 
@@ -185,8 +195,10 @@ static void add_items(struct snapshot_plan *plan, const struct config *c, size_t
     const char *override = override_of(c, t->table);
     plan->items = xrealloc(plan->items, (plan->n_items + t->n_items) * sizeof *plan->items);
     for (size_t i = 0; i < t->n_items; i++)
-        plan->items[plan->n_items++] =
-            (struct scan_item){.sql = copy_statement(t, override, i), .table = table, .generated = !override};
+        plan->items[plan->n_items++] = (struct scan_item){.sql = copy_statement(t, override, i),
+                                                          .table = table,
+                                                          .generated = !override,
+                                                          .oid = t->table->oid};
 }
 
 static void add_lock(struct snapshot_plan *plan, const struct table *t)

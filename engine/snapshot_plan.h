@@ -32,6 +32,10 @@ bool snapshot_plan_make(struct pipeline *p, const struct capture_settings *setti
                         struct snapshot_plan *out, struct err *e);
 void snapshot_plan_free(struct snapshot_plan *plan);
 
+/* Of a table that is not what the snapshot sees (scan_batch.replaced). ERR_RETRY when ALTER TABLE has taken
+ * its rows from the snapshot before its turn. */
+bool snapshot_whole(struct pipeline *p, const struct table *table, const char *replaced, struct err *e);
+
 /* Runs a statement on p->conn, which may wait long for a lock. NULL: *e, ERR_RETRY when told to stop. */
 PGresult *snapshot_query(struct pipeline *p, const char *sql, int n_params, const char *const *params,
                          struct err *e);

@@ -278,6 +278,26 @@ def test_shared_locks_keep_tables_as_they_are(ctx):
         assert len(events(ctx.kafka, topic(spec, name))) == 1
 
 
+def test_a_table_that_is_written_anew_before_its_turn_is_not_empty(ctx):
+    """To an older snapshot it is, and the stream tells nothing of its rows: the snapshot begins again. What comes behind a TRUNCATE
+    the stream tells, and CLUSTER leaves the rows in sight: there a warning is enough."""
+    for change, again in (("alter table b alter v type bigint", True), ("alter table b add x float8 default random()", True),
+                          ("truncate b; insert into b values (7, 7)", False), ("cluster b using b_pkey", False)):
+        db = ctx.database("create table a (id int primary key); insert into a values (1); create table b (id int primary key, v int); "
+                          "insert into b select i, i from generate_series(1, 3) i")
+        spec = ctx.connector(db, **gated("a"), retriable__restart__connector__wait__ms="100")
+        gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+        engine = ctx.walwire(spec, **SLIM)
+        wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
+        ctx.postgres.psql(change, db)
+        let_go(gate)
+        engine.wait_streaming(spec, ctx.postgres)
+        wait_folded(ctx, spec, db, "b")
+        told = "the snapshot begins again" if again else "public.b was truncated, written anew or replaced"
+        assert told in engine.log() and ("begins again" in engine.log()) == again, (change, engine.log()[-1000:])
+        engine.sigterm()
+
+
 def test_delays_can_be_stopped(ctx):
     """Before the snapshot there is no slot yet that would hold WAL back; after it the rows are out and the slot is not read."""
     db = ctx.database("create table t (id int primary key); insert into t values (1)")
