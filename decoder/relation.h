@@ -17,6 +17,7 @@ struct column {
     bool identity; /* part of the replica identity (flag bit 0 of the R message) */
     /* from the catalogue; the presets hold where the catalogue has no such column any more */
     bool not_null;       /* false */
+    int number;          /* attnum; 0: not known */
     int dimensions;      /* of an array: as declared; 0: not known */
     const char *preset;  /* pg_get_expr of the default; NULL: none, or generated */
     const char *comment; /* NULL: none */

@@ -20,7 +20,8 @@ enum {
     COL_GENERATED,
     COL_RELATION,
     COL_DIMENSIONS,
-    COL_IDENTITY
+    COL_IDENTITY,
+    COL_NUMBER
 };
 enum { TYPE_LABELS = 8, TYPE_DIMENSIONS, TYPE_NAMES, TYPE_OIDS, TYPE_TYPMODS, TYPE_FIELD_DIMENSIONS };
 enum { MOST_ROUNDS = 8 };
@@ -250,6 +251,7 @@ bool catalog_ahead_has(const struct catalog_ahead *a, uint32_t oid)
 static void fill_column(struct relation *rel, struct column *c, const PGresult *res, int row)
 {
     c->not_null = pg_true(res, row, COL_NOT_NULL);
+    c->number = atoi(PQgetvalue(res, row, COL_NUMBER));
     c->dimensions = atoi(PQgetvalue(res, row, COL_DIMENSIONS));
     c->preset = arena_strdup(&rel->arena, pg_cell(res, row, COL_PRESET));
     c->comment = arena_strdup(&rel->arena, pg_cell(res, row, COL_COMMENT));

@@ -110,8 +110,9 @@ static void take_column(struct feed_shapes *s, struct known *k, struct json_obje
                  e.text);
         return;
     }
-    shape->columns[shape->n_columns++] =
-        (struct hub_column){arena_strdup(&k->arena, name), type->label, type->base};
+    const struct feed_column *scaled = type->item ? type->item : type;
+    shape->columns[shape->n_columns++] = (struct hub_column){arena_strdup(&k->arena, name), type->label,
+                                                             type->base, (uint64_t)(unsigned)scaled->scale};
 }
 
 static size_t column_find(const struct feed_shape *shape, const char *name)

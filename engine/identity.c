@@ -101,7 +101,7 @@ static bool is_set(PGconn *conn, const struct table *t, const struct identity_en
     return same;
 }
 
-static void set_identity(PGconn *conn, const struct table *t, const struct identity_entry *want)
+static void set_identity(PGconn *conn, struct table *t, const struct identity_entry *want)
 {
     struct err e = {0};
     struct buf sql = BUF_EMPTY, what = BUF_EMPTY;
@@ -116,18 +116,20 @@ static void set_identity(PGconn *conn, const struct table *t, const struct ident
     BUF_LIT(&sql, "ALTER TABLE ");
     pg_table(&sql, t->schema, t->name);
     buf_printf(&sql, " REPLICA IDENTITY %s", what.ptr);
-    if (pg_run(conn, &e, sql.ptr))
+    if (pg_run(conn, &e, sql.ptr)) {
+        t->identity = want->kind;
         log_info("replica identity set to %s for table %s.%s", what.ptr, t->schema, t->name);
-    else
+    } else {
         log_error("replica.identity.autoset.values: table %s.%s: %s", t->schema, t->name, e.text);
+    }
     buf_free(&sql);
     buf_free(&what);
 }
 
-void identity_prepare(PGconn *conn, const struct config *config, const struct tables *tables)
+void identity_prepare(PGconn *conn, const struct config *config, struct tables *tables)
 {
     for (size_t i = 0; config->replica_identities && i < tables->count; i++) {
-        const struct table *t = &tables->list[i];
+        struct table *t = &tables->list[i];
         struct identity_entry want;
         char *name = xasprintf("%s.%s", t->schema, t->name);
         int found = find_entry(config, name, &want);

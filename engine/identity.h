@@ -19,7 +19,8 @@ bool identity_next(const char **list, struct slice *entry);
 /* False: not of the form table:DEFAULT|FULL|NOTHING|INDEX name. */
 bool identity_parse(struct slice entry, struct identity_entry *out);
 
-/* Alters the captured tables whose identity is another one. What fails is logged only, as by Debezium. */
-void identity_prepare(PGconn *conn, const struct config *config, const struct tables *tables);
+/* Alters the captured tables whose identity is another one, here too. What fails is logged only, as by
+ * Debezium. */
+void identity_prepare(PGconn *conn, const struct config *config, struct tables *tables);
 
 #endif

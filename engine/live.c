@@ -6,6 +6,7 @@
 #include "live_rows.h"
 #include "log.h"
 #include "map.h"
+#include "published.h"
 #include "row_json.h"
 #include "selection.h"
 #include "xmalloc.h"
@@ -133,16 +134,18 @@ void live_tables(struct live *l, PGconn *conn, const struct tables *tables, stru
 {
     struct err ignored = {0};
     struct catalog_ahead *ahead = NULL;
+    struct published *published = published_read(conn, l->config->publication_name, tables, &ignored);
     for (size_t i = 0; i < tables->count; i++) {
         const struct table *t = &tables->list[i];
         if (!catalog_ahead_tables(conn, t, tables->count - i, &ahead, &ignored))
             break;
         struct relation *rel = catalog_relation(conn, t, ahead, false, types, &ignored);
-        if (rel)
+        if (rel && published_has(published, rel))
             known_add(l, live_table_new(l, rel, types));
         relation_free(rel);
     }
     catalog_ahead_free(ahead);
+    published_free(published);
 }
 
 /* ---- a table ---- */
@@ -181,10 +184,11 @@ static void take_columns(struct live_table *t, const struct relation *rel, const
         t->column[t->n] = (uint16_t)i;
         t->style[t->n] = row_style_of(types, rel->columns[i].type_oid, &t->arena);
         t->identity[t->n] = rel->columns[i].identity;
-        uint32_t oid = rel->columns[i].type_oid;
+        const struct column *c = &rel->columns[i];
         columns[t->n++] =
-            (struct hub_column){arena_strdup(&t->arena, rel->columns[i].name),
-                                type_label(types, oid, &t->arena), base_label(types, oid, &t->arena)};
+            (struct hub_column){arena_strdup(&t->arena, c->name), type_label(types, c->type_oid, &t->arena),
+                                base_label(types, c->type_oid, &t->arena),
+                                (uint64_t)(unsigned)c->number << 32 | (uint32_t)c->typmod};
     }
 }
 

@@ -23,7 +23,8 @@ void live_free(struct live *l);     /* its sessions are closed, the thread ends 
 void live_refill(struct live *l, const struct props *worker, const char *epoch, lsn_t start,
                  lsn_t last_commit);
 void live_epoch(struct live *l, const char *epoch, lsn_t start);
-/* Tells the hub of all captured tables; one that cannot be described is left for its first change. */
+/* Tells the hub of all captured tables that the publication has; one that cannot be described is left for its
+ * first change. */
 void live_tables(struct live *l, PGconn *conn, const struct tables *tables, struct types *types);
 /* Everything that commits before lsn was given; commit_us 0: a keepalive. */
 void live_position(struct live *l, lsn_t lsn, int64_t commit_us);

@@ -3,11 +3,13 @@
  *
  * Several may be open at a time, each with a session of its own: whose client has enough to read, or has not
  * asked for more, waits while others are read on, a batch each in turn. A table may be locked, or take long
- * to be searched, and a connector that is to end waits for this thread: what the server is at is ended when
- * nobody wants its rows any more. */
+ * to be searched: others are read meanwhile, since what they have open holds up whoever wants to alter their
+ * tables. A connector that is to end waits for this thread: what the server is at is ended when nobody wants
+ * its rows any more. */
 #include "live_rows.h"
 
 #include "catalog.h"
+#include "clock.h"
 #include "json.h"
 #include "log.h"
 #include "pg.h"
@@ -16,6 +18,7 @@
 #include "sql.h"
 #include "xmalloc.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -24,7 +27,8 @@
 #define FETCH_ROWS  500 /* at most: as many as make about FETCH_BYTES */
 #define FETCH_FIRST 50
 #define FETCH_BYTES (128 << 10)
-#define TRIES_MOST  5 /* to take a snapshot on a standby while nothing is replayed */
+#define ANSWER_MS   10 /* so long the server's answer for one is waited for, before others are looked at */
+#define TRIES_MOST  5  /* to take a snapshot on a standby while nothing is replayed */
 
 /* A snapshot that is open. */
 struct reading {
@@ -35,6 +39,9 @@ struct reading {
     struct arena arena;
     struct row_style *styles; /* by column; NULL before the first row */
     int rows;                 /* of the next batch */
+    struct buf select;        /* of its cursor */
+    bool open;                /* the cursor is there */
+    bool busy;                /* the server is at a statement */
 };
 
 struct live_rows {
@@ -119,10 +126,24 @@ static enum hub_verdict begin_rows(struct live_rows *r, PGconn *conn, uint64_t r
 
 /* ---- rows ---- */
 
-/* "SELECT ... FROM ...". The stream tells of a column that was dropped, or has another name, with the table's
- * next change, and browsers are reset then. Until then it is left out: it is not in the table any more. */
-static bool select_put(PGconn *conn, const struct hub_request *q, struct buf *sql, struct err *e)
+/* Those rows that the client wants, of those whose changes there are. */
+static void where_put(struct buf *sql, const char *published, const char *wanted)
 {
+    if (published)
+        buf_printf(sql, " WHERE (%s)%s", published, wanted ? " AND " : "");
+    else if (wanted)
+        BUF_LIT(sql, " WHERE ");
+    if (wanted)
+        buf_printf(sql, "(%s)", wanted);
+}
+
+/* "SELECT ... FROM ... WHERE ...". The stream tells of a column that was dropped, or has another name, with
+ * the table's next change, and browsers are reset then. Until then it is left out: it is not in the table any
+ * more. */
+static bool select_put(PGconn *conn, const struct hub_request *q, const char *publication, struct buf *sql,
+                       struct err *e)
+{
+    enum { TABLE, COLUMNS, ROWS };
     struct buf names = BUF_EMPTY;
     buf_char(&names, '[');
     for (size_t i = 0; i < q->n_columns; i++) {
@@ -130,43 +151,80 @@ static bool select_put(PGconn *conn, const struct hub_request *q, struct buf *sq
         json_string(&names, slice_of(q->columns[i]));
     }
     buf_char(&names, ']');
-    PGresult *res = pg_query(conn, e, SQL_TABLE_BY_NAME, 2, (const char *[]){q->table, names.ptr});
-    bool found = res && PQntuples(res) && !PQgetisnull(res, 0, 1);
-    if (found)
-        buf_printf(sql, "SELECT %s FROM %s", PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 0));
-    else if (res)
+    const char *params[] = {q->table, names.ptr, publication};
+    PGresult *res = pg_query(conn, e, SQL_TABLE_BY_NAME, 3, params);
+    bool found = res && PQntuples(res) && !PQgetisnull(res, 0, COLUMNS);
+    if (found) {
+        buf_printf(sql, "SELECT %s FROM %s", PQgetvalue(res, 0, COLUMNS), PQgetvalue(res, 0, TABLE));
+        where_put(sql, pg_cell(res, 0, ROWS), q->where);
+    } else if (res)
         err_set(e, ERR_CONFIG, "table %s is gone", q->table);
     PQclear(res);
     buf_free(&names);
     return found;
 }
 
-struct asked {
-    struct live_rows *rows;
-    uint64_t request;
-};
-
-static bool is_unwanted(void *ctx)
+/* Does not wait: the table may be locked, by what itself waits for a client in the middle of its rows, or
+ * take long to be searched. */
+static bool statement_ask(struct reading *x, const char *sql, struct err *e)
 {
-    const struct asked *a = ctx;
-    return atomic_load(&a->rows->stop) || !hub_rows_wanted(a->rows->hub, a->request);
+    x->busy = pg_ask(x->conn, sql, 0, NULL) || pg_error(x->conn, NULL, e, "asking for rows");
+    return x->busy;
 }
 
-static bool declare_cursor(struct live_rows *r, PGconn *conn, const struct hub_request *q, struct err *e)
+/* False: the server is still at it. */
+static bool statement_answered(struct reading *x, PGresult **res)
 {
-    struct asked asked = {r, q->id};
-    struct buf sql = BUF_EMPTY;
-    BUF_LIT(&sql, "DECLARE walwire_rows NO SCROLL CURSOR FOR ");
-    bool ok = select_put(conn, q, &sql, e);
-    if (ok && q->where)
-        buf_printf(&sql, " WHERE %s", q->where);
-    if (ok) {
-        PGresult *res = pg_query_while(conn, e, sql.ptr, is_unwanted, &asked);
-        ok = res;
-        PQclear(res);
+    struct pollfd fd = {PQsocket(x->conn), POLLIN, 0};
+    for (int64_t now = clock_mono_ms(), until = now + ANSWER_MS; !pg_answered(x->conn, res);) {
+        if ((now = clock_mono_ms()) >= until)
+            return false;
+        poll(&fd, 1, (int)(until - now));
     }
-    buf_free(&sql);
+    for (PGresult *more; (more = PQgetResult(x->conn));) /* to its end, which comes with it */
+        PQclear(more);
+    x->busy = false;
+    return true;
+}
+
+/* TRUNCATE, and an ALTER TABLE that writes the rows anew, are not hidden from an older snapshot: the table is
+ * empty to it, and of such an ALTER the stream tells no rows. Behind the cursor's lock there can be none. */
+static bool is_as_seen(PGconn *conn, const struct hub_request *q, struct err *e)
+{
+    PGresult *res = pg_query(conn, e, SQL_TABLE_REPLACED, 1, &q->table);
+    bool replaced = res && PQntuples(res);
+    PQclear(res);
+    return res && (!replaced || err_set(e, ERR_RETRY, "its rows were written anew, or truncated, meanwhile"));
+}
+
+static bool cursor_ask(const struct live_rows *r, struct reading *x, struct err *e)
+{
+    if (!select_put(x->conn, &x->asked, r->config->publication_name, &x->select, e))
+        return false;
+    char *sql = xasprintf("DECLARE walwire_rows NO SCROLL CURSOR FOR %s", x->select.ptr);
+    bool ok = statement_ask(x, sql, e);
+    free(sql);
     return ok;
+}
+
+/* Its columns are others than when the cursor was asked for. */
+static bool is_altered(const struct live_rows *r, const struct reading *x)
+{
+    struct err ignored = {0};
+    struct buf now = BUF_EMPTY;
+    bool altered = pg_run(x->conn, &ignored, "ROLLBACK") &&
+                   select_put(x->conn, &x->asked, r->config->publication_name, &now, &ignored) &&
+                   !slice_eq(buf_view(&now), buf_view(&x->select));
+    buf_free(&now);
+    return altered;
+}
+
+static bool cursor_take(const struct live_rows *r, struct reading *x, const PGresult *res, struct err *e)
+{
+    x->open = PQresultStatus(res) == PGRES_COMMAND_OK || pg_error(x->conn, res, e, "opening a cursor");
+    if (!x->open && e->kind == ERR_CONFIG && is_altered(r, x))
+        e->kind = ERR_RETRY;
+    return x->open && is_as_seen(x->conn, &x->asked, e);
 }
 
 static void write_rows(struct buf *b, const PGresult *res, const struct row_style *styles)
@@ -207,28 +265,31 @@ static int rows_next(int before, size_t bytes)
     return fit > FETCH_ROWS ? FETCH_ROWS : fit < 1 ? 1 : (int)fit;
 }
 
-/* The next batch. *more: there may be another, and somebody wants it. */
-static bool send_rows(struct live_rows *r, struct reading *x, bool *more, struct err *e)
+static bool rows_ask(struct reading *x, struct err *e)
 {
     char fetch[60];
-    struct asked asked = {r, x->asked.id};
     snprintf(fetch, sizeof fetch, "FETCH %d FROM walwire_rows", x->rows);
-    PGresult *res = pg_query_while(x->conn, e, fetch, is_unwanted, &asked);
-    int n = res ? PQntuples(res) : 0;
-    bool ok = res != NULL;
+    return statement_ask(x, fetch, e);
+}
+
+/* The next batch. *more: there may be another, and somebody wants it. */
+static bool rows_take(struct live_rows *r, struct reading *x, const PGresult *res, bool *more, struct err *e)
+{
+    if (PQresultStatus(res) != PGRES_TUPLES_OK)
+        return pg_error(x->conn, res, e, "reading rows");
+    int n = PQntuples(res);
     *more = n == x->rows;
     if (n && !x->styles)
         x->styles = styles_of(res, x->types, &x->arena);
     if (n)
         write_rows(&r->text, res, x->styles);
-    PQclear(res);
     if (n && !hub_rows(r->hub, x->asked.id, buf_view(&r->text), (size_t)n))
         *more = false;
     if (n)
         x->rows = rows_next(n, r->text.len);
     if (r->text.len > 8 * FETCH_BYTES)
         buf_free(&r->text);
-    return ok;
+    return true;
 }
 
 /* The stream reaches the WAL position that the rows belong to only when that WAL is flushed, which on a quiet
@@ -279,7 +340,7 @@ static bool reading_begin(struct live_rows *r, struct reading *x, bool *wanted, 
     *wanted = ok && verdict == HUB_GO;
     if (*wanted && q->place_first && hub_waits(r->hub, r->source))
         flush_beside(r);
-    return ok && (!*wanted || declare_cursor(r, x->conn, q, e));
+    return ok && (!*wanted || cursor_ask(r, x, e));
 }
 
 static void reading_end(struct live_rows *r, struct reading *x, bool ok, const struct err *e)
@@ -290,8 +351,10 @@ static void reading_end(struct live_rows *r, struct reading *x, bool ok, const s
     *at = x->next;
     if (ok)
         flush_wal(x->conn);
-    if (!ok && !is_unwanted(&(struct asked){r, x->asked.id}))
+    if (!ok && !atomic_load(&r->stop) && hub_rows_wanted(r->hub, x->asked.id))
         log_warn("reading %s for a browser: %s", x->asked.table, e->text);
+    if (x->busy)
+        pg_give_up(x->conn);
     PQfinish(x->conn); /* before the next one may have its place */
     if (ok)
         hub_rows_end(r->hub, x->asked.id);
@@ -299,6 +362,7 @@ static void reading_end(struct live_rows *r, struct reading *x, bool ok, const s
         hub_rows_fail(r->hub, x->asked.id, "the table cannot be read now", e->kind == ERR_RETRY);
     types_free(x->types);
     arena_free(&x->arena);
+    buf_free(&x->select);
     free(x);
 }
 
@@ -321,12 +385,17 @@ static void reading_new(struct live_rows *r, const struct hub_request *q)
 static void reading_go_on(struct live_rows *r, uint64_t request)
 {
     struct err e = {0};
-    bool more = false;
+    PGresult *res;
+    bool more = true;
     struct reading *x = r->open;
     while (x->asked.id != request)
         x = x->next;
-    bool ok = hub_rows_wanted(r->hub, request) ? send_rows(r, x, &more, &e)
-                                               : err_set(&e, ERR_RETRY, "nobody waits");
+    bool ok = (hub_rows_wanted(r->hub, request) || err_set(&e, ERR_RETRY, "nobody waits")) &&
+              (x->busy || rows_ask(x, &e));
+    if (ok && statement_answered(x, &res)) {
+        ok = x->open ? rows_take(r, x, res, &more, &e) : cursor_take(r, x, res, &e);
+        PQclear(res);
+    }
     if (!more || !ok)
         reading_end(r, x, ok, &e);
 }

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 
 #define ASK_MS       5000
-#define LOOK_MS      100   /* whether a statement is given up */
 #define SEVERITY_END ":  " /* what libpq writes between the severity and the message of a server */
 
 /* SQLSTATE (or its class) to what it means for us, the longest first; everything else is CONFIG: a statement
@@ -284,32 +283,13 @@ bool pg_answered(PGconn *conn, PGresult **res)
     return true;
 }
 
-static void cancel(PGconn *conn)
+void pg_give_up(PGconn *conn)
 {
     char why[256];
     PGcancel *c = PQgetCancel(conn);
     if (c && !PQcancel(c, why, sizeof why))
         log_debug("a statement was given up, but PostgreSQL was not told: %s", why);
     PQfreeCancel(c);
-}
-
-PGresult *pg_query_while(PGconn *conn, struct err *e, const char *sql, bool (*given_up)(void *), void *ctx)
-{
-    bool ok = PQsendQuery(conn, sql) == 1;
-    while (ok && PQisBusy(conn)) {
-        if (given_up(ctx)) {
-            cancel(conn);
-            err_set(e, ERR_RETRY, "a statement was given up");
-            return NULL;
-        }
-        struct pollfd fd = {PQsocket(conn), POLLIN, 0};
-        poll(&fd, 1, LOOK_MS);
-        ok = PQconsumeInput(conn) == 1;
-    }
-    PGresult *res = ok ? PQgetResult(conn) : NULL;
-    for (PGresult *more = res; more && (more = PQgetResult(conn));)
-        PQclear(more);
-    return checked(conn, res, sql, e);
 }
 
 bool pg_run(PGconn *conn, struct err *e, const char *sql)

@@ -26,11 +26,8 @@ bool pg_ask(PGconn *conn, const char *sql, int n_params, const char *const *para
 /* False while the answer is still to come; never waits. *res: the answer, or the server's refusal, the
  * caller's to PQclear; NULL: it was dropped, or the connection broke. */
 bool pg_answered(PGconn *conn, PGresult **res);
-/* pg_query without parameters, of a statement that may take long: `given_up` is asked ten times a second, and
- * once it says true the server is told to end the statement, and the connection is good for PQfinish only
- * (NULL, ERR_RETRY). */
-PGresult *pg_query_while(PGconn *conn, struct err *e, const char *sql, bool (*given_up)(void *ctx),
-                         void *ctx);
+/* Tells the server to end the statement that it is at; the connection is good for PQfinish only. */
+void pg_give_up(PGconn *conn);
 /* One statement without parameters whose result does not matter. Works on replication connections too. */
 bool pg_run(PGconn *conn, struct err *e, const char *sql);
 /* The first column of the first row, malloc'ed; NULL with *e set on errors, NULL with e->kind ERR_NONE on no

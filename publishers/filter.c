@@ -79,11 +79,12 @@ static struct node *connective(struct reading *r, struct json_object *tree)
 static bool misfit(struct reading *r, const struct node *node, const char *expected)
 {
     const struct hub_column *c = &r->columns[node->column];
+    bool other = c->base && strcmp(c->base, c->type) != 0;
     return err_set(r->e, ERR_DATA, "where: column %.100s is %.100s%s%.100s: %s", c->name, c->type,
-                   c->base ? ", that is " : "",
-                   c->base && c->base[0] ? c->base
-                   : c->base             ? "of its own kind"
-                                         : "",
+                   other ? ", that is " : "",
+                   other && c->base[0] ? c->base
+                   : other             ? "of its own kind"
+                                       : "",
                    expected);
 }
 

@@ -280,8 +280,8 @@ static struct shape shape_of(const struct hub_table_info *info)
                       xcalloc(info->n_key, sizeof(uint16_t)), xcalloc(info->n_columns + 1, sizeof(bool))};
     for (size_t i = 0; i < info->n_columns; i++) {
         const struct hub_column *c = &info->columns[i];
-        s.columns[i] =
-            (struct hub_column){xstrdup(c->name), xstrdup(c->type), c->base ? xstrdup(c->base) : NULL};
+        s.columns[i] = (struct hub_column){xstrdup(c->name), xstrdup(c->type),
+                                           c->base ? xstrdup(c->base) : NULL, c->version};
         s.identity[i] = info->identity && info->identity[i];
     }
     for (size_t i = 0; i < info->n_key; i++) {

@@ -59,6 +59,7 @@ void hub_epoch(struct hub *h, int source, const char *epoch, lsn_t start);
 struct hub_column {
     const char *name, *type; /* type as PostgreSQL writes it: "int8", "timestamptz", "text[]" */
     const char *base;        /* the built-in type beneath, as above; "" for none; NULL: it is `type` */
+    uint64_t version; /* another number is another column: of that type in another width, or made anew */
 };
 
 struct hub_table_info {

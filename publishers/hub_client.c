@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <json-c/json.h>
+#include <math.h>
 
 #include "json.h"
 
@@ -50,20 +51,32 @@ static void take_more(struct session *s, struct json_object *message)
         session_error(s, sub->id, "bad_request", false, "this subscription is not paced");
 }
 
+/* json-c takes NaN and Infinity for numbers, too; the others it gives back as they were written. */
+static bool is_number(struct json_object *n)
+{
+    return json_object_is_type(n, json_type_int) ||
+           (json_object_is_type(n, json_type_double) && isfinite(json_object_get_double(n)));
+}
+
 static void take_ping(struct session *s, struct json_object *message)
 {
     struct json_object *n = json_object_object_get(message, "n");
-    const char *text = string_of(n);
-    if (text && strlen(text) > PING_MOST) {
+    bool text = json_object_is_type(n, json_type_string), number = is_number(n);
+    struct slice written = slice_of(number ? json_object_to_json_string(n) : "");
+    if (text)
+        written = (struct slice){json_object_get_string(n), (size_t)json_object_get_string_len(n)};
+    if (written.len > PING_MOST) {
         session_error(s, -1, "bad_request", false, "n has at most %d bytes", PING_MOST);
         return;
     }
     session_line(s);
     BUF_LIT(&s->control, "{\"type\":\"pong\"");
-    if (json_object_is_type(n, json_type_int))
-        json_field_i64(&s->control, "n", json_object_get_int64(n));
-    else if (text)
-        json_field(&s->control, "n", text);
+    if (text || number)
+        json_key(&s->control, "n");
+    if (text)
+        json_string(&s->control, written);
+    else
+        buf_slice(&s->control, written);
     buf_char(&s->control, '}');
 }
 

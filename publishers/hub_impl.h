@@ -300,6 +300,7 @@ struct sub {
     uint64_t number;           /* the n-th of its session */
     struct request *request;   /* NULL: no snapshot, or it is complete */
     uint64_t count;            /* rows of the snapshot */
+    bool ordered;              /* what they have does not stand behind what they lack */
     bool placed;               /* where they stand was said before them */
     char *view;                /* what a rule allowed, as view_text; NULL: there are no rules */
     int64_t began_ms, turn_ms; /* of a paced snapshot; turn_ms: since when it is the client's; 0: it is not */

@@ -159,19 +159,25 @@ static void snapshot_ready(struct sub *sub, struct visibility *v)
     sub_start(sub, t->first);
 }
 
-/* With all changes of before the snapshot in the window, its position is certain. What was seen must not
- * stand behind what was not: whoever goes on from that position would get it twice. */
+/* What was seen must not stand behind what was not: no position describes such rows, and whoever went on from
+ * one would be told twice. All changes of before the snapshot are there. False: the subscription is gone. */
+static bool snapshot_ordered(struct sub *sub, const struct visibility *v)
+{
+    sub->ordered = sub->ordered || visibility_in_order(v, sub->channel->table);
+    if (sub->ordered)
+        return true;
+    session_error(sub->session, sub->id, "snapshot_failed", true, "the rows have no position now");
+    sub_free(sub);
+    return false;
+}
+
+/* With all changes of before the snapshot in the window, its position is certain. */
 static void snapshot_place(struct sub *sub, const struct visibility *v)
 {
     struct session *s = sub->session;
     const struct hub_table *t = sub->channel->table;
     if (visibility_lost(v, t)) {
         sub_reset(sub, "retention");
-        return;
-    }
-    if (!visibility_in_order(v, t)) {
-        session_error(s, sub->id, "snapshot_failed", true, "the rows have no position now");
-        sub_free(sub);
         return;
     }
     sub->placed = true;
@@ -220,18 +226,21 @@ void snapshot_turn(struct sub *sub)
     bool empty = STAILQ_EMPTY(&r->batches), due = is_due(r), settled = is_settled(r);
     bool is_at = r->is_at;
     pthread_mutex_unlock(&h->mutex);
+    bool passed = settled && stream_passed(sub, v);
     if (is_at && state != REQUEST_FAILED)
         placed_turn(sub, state, empty, due);
     else if (state == REQUEST_ASKING && stream_passed(sub, v))
         snapshot_judge(h, sub, r);
     else if (state == REQUEST_FAILED)
         snapshot_failed(sub, r);
+    else if (passed && !snapshot_ordered(sub, v))
+        return;
     else if (is_held(sub)) {
-        if (settled && (!empty || state == REQUEST_ENDED) && stream_passed(sub, v))
+        if (passed && (!empty || state == REQUEST_ENDED))
             snapshot_place(sub, v);
     } else if (!empty && due)
         session_want(sub->session);
-    else if (empty && state == REQUEST_ENDED && stream_passed(sub, v))
+    else if (empty && state == REQUEST_ENDED && passed)
         snapshot_end(h, sub, r);
 }
 

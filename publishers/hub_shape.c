@@ -9,7 +9,7 @@
 
 static bool column_same(const struct hub_column *a, const struct hub_column *b)
 {
-    return strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0 &&
+    return strcmp(a->name, b->name) == 0 && strcmp(a->type, b->type) == 0 && a->version == b->version &&
            strcmp(a->base ? a->base : a->type, b->base ? b->base : b->type) == 0;
 }
 

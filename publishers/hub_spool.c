@@ -105,6 +105,7 @@ void spool_digest(const struct shape *shape, uint8_t digest[SHAPE_DIGEST])
         buf_append(&b, c->type, strlen(c->type) + 1);
         const char *base = c->base ? c->base : c->type;
         buf_append(&b, base, strlen(base) + 1);
+        buf_append(&b, &c->version, sizeof c->version);
         buf_char(&b, shape->identity[i] ? '+' : '-');
     }
     buf_append(&b, shape->key, shape->n_key * sizeof *shape->key);

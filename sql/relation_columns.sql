@@ -5,7 +5,8 @@ select a.attname, a.attnotnull,
        pg_get_expr(d.adbin, d.adrelid),
        col_description(a.attrelid, a.attnum), a.atttypid, a.atttypmod, a.attgenerated <> '', a.attrelid,
        a.attndims,
-       c.relreplident = 'f' or coalesce(a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]), false)
+       c.relreplident = 'f' or coalesce(a.attnum = any ((i.indkey::int2[])[0:i.indnkeyatts - 1]), false),
+       a.attnum
 from pg_catalog.pg_attribute a
 join pg_catalog.pg_class c on c.oid = a.attrelid
 left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum

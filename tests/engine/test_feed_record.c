@@ -128,6 +128,30 @@ START_TEST(a_truncate_is_of_the_table_as_it_is_known)
 }
 END_TEST
 
+/* As at the engine, where a change of the type's width resets those who hold rows. */
+START_TEST(a_numeric_of_another_scale_is_another_column)
+{
+    struct fixture f;
+    uint64_t versions[2];
+    setup(&f, NULL);
+    for (int scale = 0; scale < 2; scale++) {
+        char *text =
+            xasprintf("{\"schema\":{\"type\":\"struct\",\"fields\":[{\"type\":\"struct\",\"field\":\"after\","
+                      "\"fields\":["
+                      "{\"type\":\"int32\",\"field\":\"id\"},{\"type\":\"bytes\",\"field\":\"n\",\"name\":"
+                      "\"org.apache.kafka.connect.data.Decimal\",\"parameters\":{\"scale\":\"%d\"}}]}]},"
+                      "\"payload\":{\"after\":{\"id\":1,\"n\":\"Dw==\"}," SOURCE "," TX ",\"op\":\"c\"}}",
+                      scale);
+        ck_assert(record(&f, KEY, text));
+        is(f.values[1], scale ? "\"1.5\"" : "\"15\"");
+        versions[scale] = f.row->shape->columns[1].version;
+        free(text);
+    }
+    ck_assert_uint_ne(versions[0], versions[1]);
+    teardown(&f);
+}
+END_TEST
+
 START_TEST(what_the_stream_does_not_have_is_passed_over)
 {
     struct fixture f;
@@ -193,5 +217,6 @@ START_TEST(ends_of_transactions)
 END_TEST
 
 SUITE_MAIN("feed_record", an_insert, a_delete_knows_the_key_only, an_unchanged_large_value_is_not_known,
-           a_truncate_is_of_the_table_as_it_is_known, what_the_stream_does_not_have_is_passed_over,
-           what_cannot_be_read_says_what_to_set, ends_of_transactions)
+           a_truncate_is_of_the_table_as_it_is_known, a_numeric_of_another_scale_is_another_column,
+           what_the_stream_does_not_have_is_passed_over, what_cannot_be_read_says_what_to_set,
+           ends_of_transactions)

@@ -79,6 +79,17 @@ def started(ctx, setup, **settings):
     return db, spec, engine
 
 
+def started_on(ctx, server, setup, **settings):
+    """The same with a server of the test's own, in whose database `shop` the tables are."""
+    server.psql("create database shop")
+    server.psql(setup, "shop")
+    spec = ctx.connector("shop", server, **settings)
+    engine = ctx.walwire(spec, kafka=False)
+    engine.wait_streaming(spec, server)
+    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
+    return engine
+
+
 def welcomes(engine):
     """Its browsers' side may be a moment behind its stream: 4013 until then."""
     try:

@@ -1,6 +1,6 @@
 """What a subscription can ask for beside rows: its pace, transactions, Kafka's envelopes; and columns that come while it lasts.
 Source: docs/PROTOCOL.md."""
-import time
+import subprocess, time, uuid
 
 from fold import difference, events, name_of, table
 from services import WebSocket, wait_until
@@ -55,6 +55,60 @@ def test_a_paced_client_that_goes_leaves_no_transaction(ctx):
     assert readers(ctx, db) == 1
     ws.close()
     wait_until(lambda: readers(ctx, db) == 0, 5, "the transaction to be over", every=0.05)
+
+
+def test_a_table_about_to_be_locked_is_read_to_the_end(ctx):
+    """ALTER TABLE waits for a client in the middle of its rows, everybody else behind it: that client gets the rest at once, so that the
+    table is free soon, and then the others get theirs."""
+    db, _, engine = started(ctx, ITEMS + "insert into items select i, i, 'n' from generate_series(1, 3000) i;")
+
+    def waiting(name):
+        return int(ctx.postgres.psql(f"select count(*) from pg_stat_activity where datname = '{db}' and wait_event_type = 'Lock' and application_name ~ '{name}'"))
+    with WebSocket(engine.ws) as first, WebSocket(engine.ws) as others:
+        subscribe(first, table="public.items", snapshot=True, paced=True)
+        first.recv_type("rows")
+        alter = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db), "-c", "alter table items add extra int"])
+        wait_until(lambda: waiting("psql") == 1, 10, "ALTER TABLE to wait")
+        for n in range(3):
+            others.send({"type": "subscribe", "id": n, "table": "public.items", "snapshot": True})
+        wait_until(lambda: waiting("walwire"), 10, "the others to wait")
+        start = time.monotonic()
+        first.send({"type": "more", "id": 1})
+        while (m := first.recv(30))["type"] != "ready":
+            first.send({"type": "more", "id": 1})
+        assert m["count"] == 3000 and time.monotonic() - start < 4, f"{m} after {time.monotonic() - start:.1f} s"
+        assert alter.wait(5) == 0
+        ready = [others.recv_type(("ready", "error", "reset"), 10) for _ in range(3)]
+        assert [m.get("count") for m in ready] == [3000] * 3, ready
+
+
+def test_rows_that_take_long_to_find_hold_up_nobody(ctx):
+    """The server is at a statement for one client: others are read meanwhile, so that their tables are free soon, and the statement
+    ends with its client."""
+    role = f"r{uuid.uuid4().hex[:10]}"
+    db = ctx.database(ITEMS + f"""insert into items select i, i, 'n' from generate_series(1, 3000) i; create table long(id int primary key);
+        insert into long values (1); create role {role} login replication; grant select on items, long to {role};
+        alter table long enable row level security; create policy asleep on long using (pg_sleep(60) is not null); create publication part for table items, long""")
+    spec = ctx.connector(db, publication__name="part", publication__autocreate__mode="disabled", snapshot__mode="no_data", database__user=role)
+    engine = ctx.walwire(spec, kafka=False)
+    engine.wait_streaming(spec, ctx.postgres)
+    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
+    with WebSocket(engine.ws) as first, WebSocket(engine.ws) as other:
+        subscribe(first, table="public.items", snapshot=True, paced=True)
+        first.recv_type("rows")
+        long = WebSocket(engine.ws)
+        subscribe(long, table="public.long", snapshot=True)
+        wait_until(lambda: ctx.postgres.psql(f"select count(*) from pg_stat_activity where datname = '{db}' and wait_event = 'PgSleep'") == "1", 10, "the rows to be looked for")
+        assert subscribe(other, table="public.items", snapshot=True)["type"] == "subscribed"
+        assert other.recv_type("ready", 10)["count"] == 3000
+        first.send({"type": "more", "id": 1})
+        while (m := first.recv(10))["type"] != "ready":
+            first.send({"type": "more", "id": 1})
+        assert m["count"] == 3000 and readers(ctx, db) == 1
+        long.close()
+        wait_until(lambda: readers(ctx, db) == 0, 5, "the statement to be over", every=0.05)
+    engine.sigterm()
+    ctx.postgres.psql(f"drop owned by {role}; drop role {role}", db)
 
 
 # ---- transactions ----
@@ -178,3 +232,113 @@ def test_columns_that_come_and_go(ctx):
         ws.recv_type("ready")
         ctx.postgres.psql("insert into items values (4, 4, 10)", db)
         assert ws.recv_type("change")["row"] == {"id": 4, "v": 4, "extra": 10}
+
+
+def told(ws, n, name):
+    """What a table is said to be, and its rows."""
+    got = subscribe(ws, n, table=name, snapshot=True)
+    rows, ready = [], None
+    while got["type"] == "subscribed" and ready is None:
+        m = ws.recv_type(("rows", "ready", "error", "reset"))
+        rows += m.get("rows", [])
+        ready = m if m["type"] == "ready" else None
+        assert m["type"] in ("rows", "ready"), m
+    return got, rows
+
+
+def test_columns_of_another_width_and_columns_made_anew_reset(ctx):
+    """Their values are others, and no change tells of that."""
+    db, _, engine = started(ctx, "create table goods(id int primary key, price numeric(9, 2), label varchar(9), note text); insert into goods values (1, 1.55, 'abcdef', 'a');")
+    with WebSocket(engine.ws) as ws:
+        for n, (alter, row) in enumerate((("alter price type numeric(9, 0)", {"id": 1, "price": "2", "label": "abcdef", "note": "a"}),
+                                          ("alter label type varchar(3) using left(label, 3)", {"id": 1, "price": "2", "label": "abc", "note": "a"}),
+                                          ("drop note, add note text default 'new'", {"id": 1, "price": "2", "label": "abc", "note": "new"}))):
+            assert told(ws, n, "public.goods")[0]["type"] == "subscribed"
+            ctx.postgres.psql(f"alter table goods {alter}; insert into goods values (2, 2); delete from goods where id = 2", db)
+            got = ws.recv_type(("reset", "change"))
+            assert (got["type"], got.get("reason")) == ("reset", "schema"), (alter, got)
+            assert told(ws, n, "public.goods")[1] == [row]
+            ws.send({"type": "unsubscribe", "id": n})
+
+
+def test_a_column_that_goes_while_the_rows_are_asked_for(ctx):
+    """Its ALTER TABLE is still open when the client comes: it may ask again at once."""
+    db, _, engine = started(ctx, ITEMS + "insert into items values (1, 1, 'a');")
+    alter = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    alter.stdin.write("begin; alter table items drop note; select 'altered';\n")
+    alter.stdin.flush()
+    assert alter.stdout.readline() == "altered\n"
+    with WebSocket(engine.ws) as ws:
+        subscribe(ws, table="public.items", snapshot=True)
+        wait_until(lambda: ctx.postgres.psql(f"select count(*) from pg_stat_activity where datname = '{db}' and wait_event_type = 'Lock'") == "1", 10,
+                   "the rows to be asked for")
+        alter.communicate("commit;\n")
+        got = ws.recv_type(("error", "ready"))
+        assert (got.get("code"), got.get("retry")) == ("snapshot_failed", True), got
+        subscribe(ws, table="public.items", snapshot=True)
+        assert ws.recv_type("rows")["rows"] == [{"id": 1, "v": 1}]
+
+
+# ---- what there is to subscribe to ----
+
+PARTS = """create table parts(id int, k int, primary key (id, k)) partition by list (k);
+    create table parts_1 partition of parts for values in (1); create table parts_2 partition of parts for values in (2);
+    insert into parts values (1, 1), (2, 2);"""
+
+
+def test_partitioned_tables_are_there_by_the_names_that_changes_have(ctx):
+    """Rows without the changes behind them would be a gap: of a table and its partitions only those have both."""
+    for by_root, names in (("false", ["public.parts_1", "public.parts_2"]), ("true", ["public.parts"])):
+        db, _, engine = started(ctx, PARTS, publish__via__partition__root=by_root)
+        with WebSocket(engine.ws) as ws:
+            assert [t["name"] for t in ws.recv_type("welcome")["tables"]] == names
+            rows = {}
+            for n, name in enumerate(("public.parts", "public.parts_1", "public.parts_2")):
+                got, some = told(ws, n, name)
+                assert got["type"] == ("subscribed" if name in names else "error"), got
+                rows.update({(r["id"], r["k"]): r for r in some})
+            assert sorted(rows) == [(1, 1), (2, 2)]
+            ctx.postgres.psql("insert into parts values (3, 1); update parts set k = 2 where id = 1; delete from parts where id = 2", db)
+            assert sorted((m["op"], m["key"]["id"], m["key"]["k"]) for m in changes(ws, 4)) == [("c", 1, 2), ("c", 3, 1), ("d", 1, 1), ("d", 2, 2)]
+
+
+def test_what_a_publication_leaves_out_is_left_out_of_snapshots(ctx):
+    """Tables, and since version 15 columns and rows: of what is left out there are no changes."""
+    if int(ctx.postgres.psql("show server_version_num")) < 150000:
+        raise Skip("publications have lists of columns and conditions since PostgreSQL 15")
+    db = ctx.database("""create table users(id int primary key, name text, secret text); insert into users values (1, 'a', 'x');
+        create table high(id int primary key, v int); alter table high replica identity full; insert into high values (1, 1), (2, 20), (3, 30);
+        create table absent(id int primary key); create publication part for table users (id, name), high where (v > 10 or v is null)""")
+    spec = ctx.connector(db, publication__name="part", publication__autocreate__mode="disabled")
+    engine = ctx.walwire(spec, kafka=False)
+    engine.wait_streaming(spec, ctx.postgres)
+    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
+    with WebSocket(engine.ws) as ws:
+        assert [t["name"] for t in ws.recv_type("welcome")["tables"]] == ["public.high", "public.users"]
+        assert subscribe(ws, 1, table="public.absent")["code"] == "unknown_table"
+        assert told(ws, 2, "public.users")[1] == [{"id": 1, "name": "a"}]
+        assert told(ws, 3, "public.high")[1] == [{"id": 2, "v": 20}, {"id": 3, "v": 30}]
+        assert subscribe(ws, 4, table="public.high", where=["v", "lt", 25], snapshot=True)["type"] == "subscribed"
+        assert ws.recv_type("rows")["rows"] == [{"id": 2, "v": 20}]
+        ws.send({"type": "unsubscribe", "id": 4})
+        ctx.postgres.psql("insert into users values (2, 'b', 'y'); update high set v = 50 where id = 1; update high set v = 5 where id = 2", db)
+        assert [(m["op"], m["row"]) for m in changes(ws, 3)] == [("c", {"id": 2, "name": "b"}), ("c", {"id": 1, "v": 50}), ("d", None)]
+
+
+def test_columns_and_identities_are_those_of_the_stream_from_the_start(ctx):
+    """A generated column is in Kafka's snapshot, a replica identity is set by the connector itself, and tables inherit: the first
+    change finds what was told before it."""
+    db, _, engine = started(ctx, """create table made(id int primary key, v int, twice int generated always as (v * 2) stored); insert into made values (1, 1);
+        create table loose(v int, w int); insert into loose values (1, 1); create table kid(x int) inherits (loose); insert into kid values (2, 2, 2);""",
+                            **{"replica.identity.autoset.values": "public.made:FULL,public.loose:FULL"})
+    with WebSocket(engine.ws) as ws:
+        got, rows = told(ws, 1, "public.made")
+        assert ([c["name"] for c in got["columns"]], rows) == (["id", "v"], [{"id": 1, "v": 1}])
+        got, rows = told(ws, 2, "public.loose")
+        assert (got["key"], rows) == ([], [{"v": 1, "w": 1}]), "rows of another table, whose changes come there"
+        assert subscribe(ws, 3, table="public.made", where=["v", "eq", 1])["deletes"] == "filtered"
+        assert subscribe(ws, 4, table="public.loose", where=["v", "eq", 1])["deletes"] == "filtered"
+        ctx.postgres.psql("update made set v = 2; update only loose set v = 2", db)
+        got = [ws.recv_type(("change", "reset")) for _ in range(4)]
+        assert sorted(m.get("op", m["type"]) for m in got) == ["exit", "exit", "u", "u"], got

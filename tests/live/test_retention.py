@@ -124,24 +124,26 @@ def test_a_client_that_was_away_for_long_resumes_where_it_was(ctx):
 
 
 def test_a_table_that_changed_while_nobody_looked_begins_anew(ctx):
+    """A column of another type, of the same type in another width, and another column of the same name and type."""
     db, spec, engine = engine_of(ctx, ITEMS + "create table other(id int primary key);", websocket__retention__dir=kept(ctx))
-    with WebSocket(engine.ws) as ws:
-        epoch = ws.recv_type("welcome")["epoch"]
-        subscribe(ws, table="public.items")
-        subscribe(ws, 2, table="public.other")
-        ctx.postgres.psql("insert into items values (1, 1, 'a'); insert into other values (1)", db)
-        pos = changes(ws, 2)[0]["pos"]
-    engine.sigterm()
-    ctx.postgres.psql("alter table items alter v type bigint", db)
-    engine.start()
-    wait_until(lambda: welcomes(engine), 30, "the stream to be open to clients")
-    with WebSocket(engine.ws) as ws:
-        ws.recv_type("welcome")
-        answer = subscribe(ws, table="public.items", **{"from": {"epoch": epoch, "pos": pos}})
-        assert answer["type"] == "reset" and answer["reason"] == "schema", answer
-        answer = subscribe(ws, 2, table="public.other", **{"from": {"epoch": epoch, "pos": pos}})
-        assert answer["type"] == "subscribed", answer
-        assert changes(ws, 1)[0]["key"] == {"id": 1}
+    for n, alter in enumerate(("alter v type numeric(9, 2)", "alter v type numeric(9, 1)", "drop note, add note text default 'new'")):
+        with WebSocket(engine.ws) as ws:
+            epoch = ws.recv_type("welcome")["epoch"]
+            subscribe(ws, table="public.items")
+            subscribe(ws, 2, table="public.other")
+            ctx.postgres.psql(f"insert into items values ({n}, 1, 'a'); insert into other values ({n})", db)
+            pos = changes(ws, 2)[0]["pos"]
+        engine.sigterm()
+        ctx.postgres.psql(f"alter table items {alter}", db)
+        engine.start()
+        wait_until(lambda: welcomes(engine), 30, "the stream to be open to clients")
+        with WebSocket(engine.ws) as ws:
+            ws.recv_type("welcome")
+            answer = subscribe(ws, table="public.items", **{"from": {"epoch": epoch, "pos": pos}})
+            assert answer["type"] == "reset" and answer["reason"] == "schema", (alter, answer)
+            answer = subscribe(ws, 2, table="public.other", **{"from": {"epoch": epoch, "pos": pos}})
+            assert answer["type"] == "subscribed", answer
+            assert changes(ws, 1)[0]["key"] == {"id": n}
 
 
 def test_beyond_the_window_is_a_reset(ctx):

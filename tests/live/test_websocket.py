@@ -3,7 +3,7 @@ import json, os, shutil, subprocess
 
 from fold import difference, name_of, table
 from services import Closed, Postgres, Refused, Skip, WebSocket, wait_until
-from subscriptions import Client, Told, changes, started, subscribe, welcomes
+from subscriptions import Client, Told, changes, started, started_on, subscribe, welcomes
 from writer import Writer
 
 ITEMS = "create table items(id bigint primary key, v int, note text);"
@@ -146,6 +146,48 @@ def test_a_client_is_told_that_a_table_is_locked(ctx):
         error = ws.recv_type("error", 15)
         assert error["code"] == "snapshot_failed" and error["retry"] is True, error
     psql.communicate("rollback;\n")
+
+
+def test_a_table_that_is_written_anew_is_not_taken_for_an_empty_one(ctx):
+    """To a snapshot of before an ALTER TABLE that writes all rows anew has none, and no change tells of them. Nor is a truncated
+    table what it was at the snapshot's position."""
+    for change, rows in (("alter table items alter v type bigint", 5), ("alter table items add extra float8 default random()", 5), ("truncate items", 0)):
+        db, _, engine = started(ctx, ITEMS + "insert into items select i, 0, 'a' from generate_series(1, 5) i;", table__include__list="public.items")
+        psql = locked(ctx, db)
+        with WebSocket(engine.ws) as ws:
+            assert subscribe(ws, table="public.items", snapshot=True)["type"] == "subscribed"
+            wait_until(lambda: readers(ctx, db, " and wait_event_type = 'Lock'") == "1", 10, "the rows to be asked for")
+            psql.communicate(f"{change}; commit;\n")
+            error = ws.recv_type(("error", "ready"))
+            assert (error["type"], error.get("code"), error.get("retry")) == ("error", "snapshot_failed", True), (change, error)
+            assert subscribe(ws, table="public.items", snapshot=True)["type"] == "subscribed"
+            assert ws.recv_type("ready")["count"] == rows, change
+        engine.sigterm()
+
+
+def test_rows_of_commits_that_are_seen_out_of_order_have_no_position(ctx):
+    """A commit waits for a standby, a later one does not: no position has the second and not the first. Whoever went on from one
+    would be told the second once more."""
+    server = Postgres(name="waits")
+    engine = started_on(ctx, server, ITEMS)
+    server.psql("alter system set synchronous_standby_names = 'nobody'")
+    server.psql("select pg_reload_conf()")
+    first = subprocess.Popen([server.program("psql"), "-qAtX", "-d", server.conninfo("shop")], stdin=subprocess.PIPE, text=True)
+    wait_until(lambda: server.psql("show synchronous_standby_names") == "nobody", 10, "the setting")
+    first.stdin.write("insert into items values (1, 0, 'first');\n")
+    first.stdin.flush()
+    wait_until(lambda: server.psql("select count(*) from pg_stat_activity where wait_event = 'SyncRep'") == "1", 10, "the commit to wait")
+    server.psql("set synchronous_commit = local; insert into items values (2, 0, 'second')", "shop")
+    with WebSocket(engine.ws) as ws:
+        subscribe(ws, table="public.items", snapshot=True)
+        error = ws.recv_type(("error", "ready"))
+        assert (error["type"], error.get("code"), error.get("retry")) == ("error", "snapshot_failed", True), error
+        server.psql("alter system reset synchronous_standby_names")
+        server.psql("select pg_reload_conf()")
+        first.communicate("")
+        subscribe(ws, table="public.items", snapshot=True)
+        assert ws.recv_type("ready")["count"] == 2
+    engine.sigterm()
 
 
 # ---- messages ----

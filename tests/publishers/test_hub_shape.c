@@ -228,16 +228,18 @@ END_TEST
 static const struct hub_column
     RETYPED[] = {{"id", "int4"}, {"name", "varchar"}, {"big", "text"}, {"x", "int4"}},
     RENAMED[] = {{"id", "int4"}, {"label", "text"}, {"big", "text"}, {"x", "int4"}},
-    DROPPED[] = {{"id", "int4"}, {"big", "text"}, {"x", "int4"}, {"y", "int4"}};
+    DROPPED[] = {{"id", "int4"}, {"big", "text"}, {"x", "int4"}, {"y", "int4"}},
+    RESIZED[] = {{"id", "int4"}, {"name", "text", NULL, 1}, {"big", "text"}};
 static const uint16_t SECOND[] = {1};
 static const struct hub_table_info OTHERS[] = {
     {"public.items", ITEM_COLUMNS, 2, FIRST, 1}, {"public.items", RETYPED, 4, FIRST, 1},
     {"public.items", RENAMED, 4, FIRST, 1},      {"public.items", DROPPED, 4, FIRST, 1},
     {"public.items", WIDE, 4, SECOND, 1},        {"public.items", WIDE, 4, NULL, 0},
-    {"public.items", WIDE, 4, FIRST, 1, WHOLE},
+    {"public.items", WIDE, 4, FIRST, 1, WHOLE},  {"public.items", RESIZED, 3, FIRST, 1},
 };
 
-/* A column that is gone, of another type, of another name; another key, another replica identity. */
+/* A column that is gone, of another type, of another name, another one of the same name; another key, another
+ * replica identity. */
 START_TEST(other_differences_reset)
 {
     struct client *c = live();

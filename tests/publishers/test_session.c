@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "hub_play.h"
+#include "xmalloc.h"
 
 /* "welcome": a page can offer the tables without asking further. */
 START_TEST(welcome_names_tables_and_position)
@@ -89,6 +90,27 @@ START_TEST(bad_requests_are_answered)
     expect(message, "retry", "false");
     say(c, "{\"type\":\"ping\",\"n\":4}");
     expect(expect_type(c, "pong"), "n", "4");
+    client_free(c);
+}
+END_TEST
+
+/* Text and numbers come back as they were. */
+START_TEST(pings_are_answered)
+{
+    static const char *const texts[][2] = {{"7", "7"},
+                                           {"1234.5670000000596", "1234.5670000000596"},
+                                           {"\"a\\u0000b\"", "\"a\\u0000b\""},
+                                           {"1e3", "1e3"},
+                                           {"NaN", "absent"},
+                                           {"[1]", "absent"},
+                                           {"null", "absent"}};
+    struct client *c = welcomed();
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char *message = xasprintf("{\"type\":\"ping\",\"n\":%s}", texts[i][0]);
+        say(c, message);
+        expect(expect_type(c, "pong"), "n", texts[i][1]);
+        free(message);
+    }
     client_free(c);
 }
 END_TEST
@@ -229,6 +251,7 @@ int main(void)
     tcase_add_test(tcase, without_a_stream_the_client_shall_come_back);
     tcase_add_test(tcase, clients_that_do_not_read_are_cut);
     tcase_add_loop_test(tcase, bad_requests_are_answered, 0, sizeof(REFUSED) / sizeof(*REFUSED));
+    tcase_add_test(tcase, pings_are_answered);
     tcase_add_test(tcase, requests_are_limited);
     tcase_add_test(tcase, several_messages_may_come_at_once);
     tcase_add_test(tcase, names_of_columns_are_bounded);
