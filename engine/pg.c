@@ -90,8 +90,8 @@ static const struct trouble {
      "the server does not know the authority that signed database.sslcert: use one that its ssl_ca_file has"},
     {"certificate expired", ERR_CONFIG, "the certificate in database.sslcert has expired: renew it"},
     {"\": unsupported", ERR_CONFIG,
-     "database.sslkey is DER with a password, which libpq cannot read: convert it, openssl pkcs8 -inform DER "
-     "-in KEY -topk8 -out KEY.pem"},
+     "check database.sslkey and database.sslpassword: the password is another one, or the key is DER with a "
+     "password, which libpq cannot read: convert it, openssl pkcs8 -inform DER -in KEY -topk8 -out KEY.pem"},
     {"private key", ERR_CONFIG,
      "check database.sslkey: the key of the certificate in database.sslcert, readable by walwire's user only "
      "(chmod 600), with database.sslpassword where it is encrypted"},
