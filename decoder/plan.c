@@ -195,6 +195,7 @@ static bool make_fields(struct plan *p, const struct plan_settings *set, const s
         p->grows |= plain && plain->rule->knows;
         p->n_fields += plain != NULL;
     }
+    p->keyed = choice->n_key > 0;
     p->key = arena_zero(&p->arena, (choice->n_key + 1) * sizeof *p->key);
     for (size_t i = 0; i < choice->n_key; i++) {
         if (!field_make(p, set, choice, choice->key[i], true, &p->key[p->n_key], e))
@@ -445,7 +446,7 @@ bool plan_unchanged(struct plan *p, const struct cell *before, const struct cell
 
 bool plan_has_key(const struct plan *p)
 {
-    return p->n_key > 0 || p->key_field;
+    return p->keyed || p->key_field;
 }
 
 static bool write_key(struct plan *p, const struct cell *cells, struct buf *b, struct err *e)

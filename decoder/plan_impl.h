@@ -24,6 +24,7 @@ struct plan {
     struct arena arena, scratch;
     struct field *fields, *key;
     size_t n_fields, n_key;
+    bool keyed;            /* by columns, even if none of them has a field: then the key is an empty struct */
     bool grows, strict;    /* grows: has types that grow without a word in the stream */
     const char *key_field; /* behind the key's columns; NULL: none */
     struct slice key_text, key_tail;

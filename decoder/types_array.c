@@ -156,10 +156,19 @@ static enum item_kind item_kind_in_debezium(const struct type *element)
     return ITEM_OPTIONAL;
 }
 
+/* The enum that a domain is over, at whatever depth; NULL: it is not. */
+static const struct type *enum_below(const struct codec *c, const struct type *element)
+{
+    int32_t typmod = -1;
+    bool not_null = false;
+    const struct type *root = types_root(c->types, element->oid, &typmod, &not_null);
+    return element->kind == 'd' && root && root->kind == 'e' ? root : NULL;
+}
+
 static enum item_kind item_kind_of(const struct codec *c, const struct type *element)
 {
     const struct type_better *better = &c->modes->better;
-    enum item_kind kind = item_kind_in_debezium(element);
+    enum item_kind kind = enum_below(c, element) ? ITEM_REQUIRED : item_kind_in_debezium(element);
     bool dropped = kind == ITEM_LEFT_OUT || element->kind == 'd';
     bool valueless = kind == ITEM_NEVER || kind == ITEM_BITS;
     if (dropped ? better->all_arrays || better->all_types : valueless && better->all_arrays)
@@ -169,27 +178,44 @@ static enum item_kind item_kind_of(const struct codec *c, const struct type *ele
     return better->array_nulls && (kind == ITEM_REQUIRED || kind == ITEM_FRAGILE) ? ITEM_OPTIONAL : kind;
 }
 
-/* The codec of the elements; domains are not looked through, as Debezium knows no array of them. */
+static const struct codec *item_by(const struct type_rule *rule, const struct type *type,
+                                   const struct codec *c, struct arena *a)
+{
+    struct codec *item = arena_zero(a, sizeof *item);
+    struct schema *s = arena_zero(a, sizeof *s);
+    *item = (struct codec){.rule = rule,
+                           .schema = s,
+                           .type = type,
+                           .typmod = -1,
+                           .precision = -1,
+                           .scale = -1,
+                           .modes = c->modes,
+                           .types = c->types};
+    return rule->shape(item, s, a) ? item : NULL;
+}
+
+/* Debezium knows no array of a domain, but for one over an enum, of which it knows no label. */
+static const struct codec *item_of_domain(const struct codec *c, const struct type *element, struct arena *a)
+{
+    const struct type *root = enum_below(c, element);
+    if (!root)
+        return NULL;
+    struct type *bare = arena_zero(a, sizeof *bare);
+    *bare = *root;
+    bare->n_labels = 0;
+    return item_by(&type_rule_enum, bare, c, a);
+}
+
+/* The codec of the elements. */
 static const struct codec *item_codec(const struct codec *c, const struct type *element, enum item_kind kind,
                                       struct arena *a)
 {
     struct type_field own = {.name = "", .oid = element->oid, .typmod = c->typmod};
     if (kind == ITEM_OWN)
         return codec_within(&own, c, c->depth, a);
-    const struct codec *item = element->kind == 'd' ? NULL : codec_nested(element->oid, c->typmod, c, a);
-    if (item || !c->modes->include_unknown)
-        return item;
-    struct codec *unknown = arena_zero(a, sizeof *unknown);
-    struct schema *s = arena_zero(a, sizeof *s);
-    *unknown = (struct codec){.rule = &type_rule_unknown,
-                              .schema = s,
-                              .type = element,
-                              .typmod = -1,
-                              .precision = -1,
-                              .scale = -1,
-                              .modes = c->modes,
-                              .types = c->types};
-    return type_rule_unknown.shape(unknown, s, a) ? unknown : NULL;
+    const struct codec *item =
+        element->kind == 'd' ? item_of_domain(c, element, a) : codec_nested(element->oid, c->typmod, c, a);
+    return item || !c->modes->include_unknown ? item : item_by(&type_rule_unknown, element, c, a);
 }
 
 /* Inner arrays are arrays. What Debezium has no array of need not be read as it reads one. */

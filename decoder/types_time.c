@@ -3,8 +3,8 @@
  * Surprising, and all of it Debezium's: infinity is a number by type and mode; microseconds of a timestamp
  * beyond Java's long stop at its limit and then wrap; 24:00:00 is 00:00:00Z as ISO text, but 24:00:00Z as a
  * timetz. In snapshots and in arrays a date goes through java.sql.Date, which loses the era;
- * in arrays a timestamp goes through java.util's calendar, which is Julian before 1582-10-15. Not so with
- * walwire.calendar.
+ * in arrays a timestamp goes through java.util's calendar, which is Julian before 1582-10-15, and a time
+ * through java.sql.Time, which has milliseconds and no 24:00. Not so with walwire.calendar.
  */
 #include "codec.h"
 
@@ -117,11 +117,13 @@ static bool date_days(const struct codec *c, int64_t days, struct shown *out)
 }
 
 /* Infinities are those of pgjdbc: the day of 292278994-08-16, and of 292269055-12-02 BC without its era. */
+static const int64_t SQL_LAST_DAY = INT64_C(106751991166), SQL_FIRST_DAY = INT64_C(106748361128);
+
 static bool date_of_sql(const struct codec *c, const struct moment *m, struct shown *out)
 {
     int64_t days;
     if (m->infinity)
-        return date_days(c, m->infinity > 0 ? INT64_C(106751991166) : INT64_C(106748361128), out);
+        return date_days(c, m->infinity > 0 ? SQL_LAST_DAY : SQL_FIRST_DAY, out);
     return moment_sql_date(m->days, &days) && date_days(c, days, out);
 }
 
@@ -231,6 +233,8 @@ static bool time_show(const struct codec *c, struct slice text, struct shown *ou
     struct moment m;
     if (!moment_parse(text, MOMENT_TIME, &m))
         return bad_text(c, e);
+    if (c->nested && !c->modes->better.calendar)
+        m.us = m.us % DAY_US / 1000 * 1000;
     return time_nanos(c, m.us * 1000, out);
 }
 
@@ -451,10 +455,15 @@ static bool timestamptz_show(const struct codec *c, struct slice text, struct sh
     struct moment m;
     if (!moment_parse(text, MOMENT_DATE | MOMENT_TIME | MOMENT_OFFSET, &m))
         return bad_text(c, e);
-    if (m.infinity)
+    bool by_sql = c->nested && !c->modes->better.calendar;
+    if (m.infinity && (m.infinity > 0 || !by_sql))
         return show_text(out, m.infinity > 0 ? "infinity" : "-infinity");
+    if (m.infinity) { /* of the two, Debezium takes this one for a date */
+        m = (struct moment){.days = SQL_FIRST_DAY, .us = DAY_US / 24 * 23};
+        return timestamptz_finite(c, &m, out);
+    }
     moment_utc(&m);
-    if (c->nested && !c->modes->better.calendar && !moment_sql_date(m.days, &m.days))
+    if (by_sql && !moment_sql_date(m.days, &m.days))
         return bad_text(c, e);
     return timestamptz_finite(c, &m, out);
 }

@@ -260,7 +260,7 @@ static void check_value(struct findings *f, const struct option *o, const char *
     bool secret = o->kind == OPTION_SECRET || props_is_secret(name);
     check_text(o, value, c->all, &why);
     if (why.len && strcmp(shown, value) == 0)
-        check_text(o, value, c->shown, &told); /* it may repeat another option's value */
+        check_text(o, shown, c->shown, &told); /* it may repeat another option's value */
     if (why.len)
         finding_add(f, o, name, secret ? "********" : shown,
                     told.len ? told.ptr : "What a placeholder stands for is not valid, and is not shown");

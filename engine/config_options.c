@@ -259,7 +259,7 @@ const struct option config_options[] = {
     {"walwire.nulls", BOOL, "false", AT(modes.better.nulls), "CONNECTOR_ADVANCED",
      "walwire's own: columns that may be null have no default in the schema, which would replace nulls.", L},
     {"walwire.calendar", BOOL, "false", AT(modes.better.calendar), "CONNECTOR_ADVANCED",
-     "walwire's own: dates of long ago in snapshots and arrays as in columns in the stream.", L},
+     "walwire's own: old dates in snapshots and arrays, times in arrays as in columns in the stream.", L},
     {"unavailable.value.placeholder", TEXT, "__debezium_unavailable_value", NONE, "CONNECTOR",
      "Stands for an unchanged TOAST value; hex: before bytes in hexadecimal.", M, .check = check_placeholder},
     {"schema.refresh.mode", CHOICE, "columns_diff", NONE, "CONNECTOR_ADVANCED",

@@ -191,13 +191,18 @@ static bool plain_text(const struct feed_column *c, struct json_object *v, struc
     return true;
 }
 
+/* In snapshots and arrays, where dates went through java.sql.Date. */
+enum { SQL_INFINITY = -622191234, SQL_NEGATIVE_INFINITY = -625821272 };
+
 static bool date_text(const struct feed_column *c, struct json_object *v, struct buf *out)
 {
     int64_t days = json_object_get_int64(v);
     if (!json_object_is_type(v, json_type_int))
         return false;
-    if (days == INT64_C(2146033979) || days == INT64_C(-2147472691))
-        buf_str(out, days > 0 ? "infinity" : "-infinity");
+    if (days == INT64_C(2146033979) || days == SQL_INFINITY)
+        buf_str(out, "infinity");
+    else if (days == INT64_C(-2147472691) || days == SQL_NEGATIVE_INFINITY)
+        buf_str(out, "-infinity");
     else
         feed_date_text(out, days);
     return true;
@@ -261,10 +266,11 @@ static bool timestamp_ns_text(const struct feed_column *c, struct json_object *v
     return timestamp_scaled(v, 1, 1000, out);
 }
 
-/* Debezium tells infinities as years that no date of PostgreSQL has. */
+/* Debezium tells infinities as years that no date of PostgreSQL has, in arrays and snapshots without their
+ * era. */
 static int infinity_of(struct slice iso)
 {
-    static const int64_t last = 5874897, first = -4713;
+    static const int64_t last = 5874897, first = -4713, first_without_era = 292269055;
     char text[24] = "";
     if (slice_is(iso, "infinity") || slice_is(iso, "-infinity"))
         return iso.ptr[0] == '-' ? -1 : 1;
@@ -272,7 +278,7 @@ static int infinity_of(struct slice iso)
         return 0;
     memcpy(text, iso.ptr, iso.len < sizeof text ? iso.len : sizeof text - 1);
     int64_t year = strtoll(text, NULL, 10);
-    return year > last ? 1 : year < first ? -1 : 0;
+    return year == first_without_era || year < first ? -1 : year > last;
 }
 
 static bool iso_text(struct json_object *v, const char *zone, struct buf *out)

@@ -194,7 +194,6 @@ static bool on_commit(struct pipeline *p, const struct change *c, struct err *e)
     ledger_close(p->ledger, c->tx->end_lsn, c->tx->xid, c->tx->commit_us);
     p->mark = NULL;
     p->source.last_commit = p->ended = c->lsn;
-    p->source.origin = NULL;
     p->seen = c->tx->end_lsn;
     p->transactions++;
     FAILPOINT("transaction-ended");

@@ -198,6 +198,10 @@ START_TEST(one_calendar)
     ck_assert_str_eq(
         sample_json(s, sample_codec(s, "timestamptz[]", -1, false), "{\"0044-03-15 12:00:00+00 BC\"}"),
         "[\"-0043-03-15T12:00:00.000000Z\"]");
+    ck_assert_str_eq(sample_json(s, sample_codec(s, "timestamptz[]", -1, false), "{-infinity}"),
+                     "[\"-infinity\"]");
+    ck_assert_str_eq(sample_json(s, sample_codec(s, "time[]", -1, false), "{24:00:00,12:34:56.123999}"),
+                     "[86400000000,45296123999]");
     sample_free(s);
 }
 END_TEST

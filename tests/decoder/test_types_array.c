@@ -52,6 +52,8 @@ START_TEST(elements)
         {"bytea[]", "{\"\\\\x00ff\",NULL}", "[\"AP8=\",null]"},
         {"date[]", "{2020-01-01,NULL}", "[18262,null]"},
         {"timestamptz[]", "{\"2020-01-01 10:34:56.789+00\"}", "[\"2020-01-01T10:34:56.789000Z\"]"},
+        {"timestamptz[]", "{infinity,-infinity}", "[\"infinity\",\"+292269055-12-02T23:00:00.000000Z\"]"},
+        {"time[]", "{24:00:00,12:34:56.123999}", "[0,45296123000]"},
         {"hstore[]", "{\"\\\"a\\\"=>\\\"1\\\", \\\"b\\\"=>NULL\",NULL}",
          "[\"{\\\"a\\\":\\\"1\\\",\\\"b\\\":null}\",null]"},
         {"mood[]", "{ok,\"a,b\"}", "[\"ok\",\"a,b\"]"},
@@ -133,7 +135,36 @@ START_TEST(columns_that_are_left_out)
 }
 END_TEST
 
-/* An array of a domain is of an unknown type to Debezium. */
+/* To Debezium a domain over an enum is an enum without labels. */
+START_TEST(arrays_of_domains_over_enums)
+{
+    static const char *const labels[] = {"a", "b"};
+    struct sample *s = sample_new();
+    types_set(s->types, &(struct type){.oid = 200,
+                                       .schema = "t",
+                                       .name = "mood",
+                                       .kind = 'e',
+                                       .typmod = -1,
+                                       .labels = labels,
+                                       .n_labels = 2});
+    types_set(
+        s->types,
+        &(struct type){.oid = 201, .schema = "t", .name = "own", .kind = 'd', .base = 200, .typmod = -1});
+    types_set(
+        s->types,
+        &(struct type){.oid = 202, .schema = "t", .name = "_own", .kind = 'b', .element = 201, .typmod = -1});
+    struct column column = {.name = "c", .type_oid = 202, .typmod = -1};
+    const struct codec *c;
+    ck_assert(codec_make(&column, s->types, &s->modes, &s->arena, &c, &s->err));
+    ck_assert_str_eq(sample_schema(s, c),
+                     ARRAY("{\"type\":\"string\",\"optional\":false,\"name\":\"io.debezium.data.Enum\","
+                           "\"version\":1,\"parameters\":{\"allowed\":\"\"}}"));
+    ck_assert_str_eq(sample_json(s, c, "{a,b}"), "[\"a\",\"b\"]");
+    sample_free(s);
+}
+END_TEST
+
+/* An array of any other domain is of an unknown type to Debezium. */
 START_TEST(arrays_of_domains)
 {
     struct sample *s = sample_new();
@@ -242,5 +273,6 @@ START_TEST(any_bytes_give_a_value_or_an_error)
 END_TEST
 
 SUITE_MAIN("types_array", items_take_the_schema_of_the_element, elements, more_than_one_dimension,
-           arrays_that_lose_their_value, columns_that_are_left_out, arrays_of_domains, placeholders,
-           malformed_text_is_refused, the_reader_tells_pieces, any_bytes_give_a_value_or_an_error)
+           arrays_that_lose_their_value, columns_that_are_left_out, arrays_of_domains,
+           arrays_of_domains_over_enums, placeholders, malformed_text_is_refused, the_reader_tells_pieces,
+           any_bytes_give_a_value_or_an_error)

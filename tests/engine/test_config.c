@@ -240,6 +240,21 @@ START_TEST(all_errors_are_told_at_once)
 }
 END_TEST
 
+/* As the REST API checks: what is told may only come from the settings as they were written. */
+START_TEST(what_is_wrong_with_a_column_rule_is_told)
+{
+    struct props *all = base(), *shown = base();
+    props_set(all, "column.mask.hash.NOPE.with.salt.x", "a.b.c");
+    props_set(shown, "column.mask.hash.NOPE.with.salt.x", "a.b.c");
+    struct findings *f = config_findings("c", all, shown, NULL);
+    ck_assert_uint_eq(f->count, 1);
+    ck_assert_msg(strstr(f->items[0].text, "NOPE"), "%s", f->items[0].text);
+    findings_free(f);
+    props_free(all);
+    props_free(shown);
+}
+END_TEST
+
 START_TEST(tables_are_chosen_by_whole_names_without_regard_to_case)
 {
     struct config *c = config_with("table.include.list", "public\\.orders,shop.(a|b)", NULL);
@@ -466,6 +481,7 @@ int main(void)
         &include_and_exclude_of_one_kind_are_an_error,
         &a_bad_expression_is_named,
         &all_errors_are_told_at_once,
+        &what_is_wrong_with_a_column_rule_is_told,
         &tables_are_chosen_by_whole_names_without_regard_to_case,
         &schema_and_table_lists_both_must_agree,
         &columns_are_chosen_by_schema_table_and_name,

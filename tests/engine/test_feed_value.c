@@ -106,6 +106,9 @@ START_TEST(dates_and_times)
     check(TIME("int32", "Date"), "18321", "\"2020-02-29\"");
     check(TIME("int32", "Date"), "-719163", "\"0001-12-31 BC\"");
     check(TIME("int32", "Date"), "2146033979", "\"infinity\"");
+    check(TIME("int32", "Date"), "-622191234", "\"infinity\"");
+    check(TIME("int32", "Date"), "-625821272", "\"-infinity\"");
+    check(TIME("string", "IsoDate"), "\"+292269055-12-02Z\"", "\"-infinity\"");
     check(TIME("string", "IsoDate"), "\"+12024-01-01Z\"", "\"12024-01-01\"");
     check(TIME("string", "IsoDate"), "\"-0043-03-15Z\"", "\"0044-03-15 BC\"");
     check(TIME("int32", "Time"), "45296700", "\"12:34:56.7\"");
@@ -118,6 +121,7 @@ START_TEST(dates_and_times)
     check(TIME("int64", "NanoTimestamp"), "1000", "\"1970-01-01T00:00:00.000001\"");
     check(TIME("string", "ZonedTimestamp"), "\"2020-02-29T12:34:56.1Z\"", "\"2020-02-29T12:34:56.100000Z\"");
     check(TIME("string", "ZonedTimestamp"), "\"infinity\"", "\"infinity\"");
+    check(TIME("string", "ZonedTimestamp"), "\"+292269055-12-02T23:00:00.000000Z\"", "\"-infinity\"");
     check(TIME("string", "ZonedTime"), "\"10:34:56.123456Z\"", "\"10:34:56.123456+00\"");
     check(TIME("string", "ZonedTimestamp"), "\"yesterday\"", "!");
     check(TIME("int64", "MicroTime"), "-1", "!");

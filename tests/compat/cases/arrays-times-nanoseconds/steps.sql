@@ -1,0 +1,1 @@
+insert into t.t select id + 1, a0, a2, a5, a, z0, z, s0, s3, s5, s, w0, w2, w, d, n from t.t; insert into t.t (id, n) values (3, '{23:59:59.99}'); update t.t set id = 10 where id = 1; delete from t.t where id = 3;

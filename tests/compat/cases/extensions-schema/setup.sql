@@ -1,0 +1,6 @@
+create schema extensions; create schema app;
+create extension hstore schema extensions; create extension citext schema extensions; create extension ltree schema extensions; create extension isn schema extensions; create extension "uuid-ossp" schema extensions; create extension cube schema extensions;
+create table app.t (id uuid primary key default extensions.uuid_generate_v4(), h extensions.hstore, ha extensions.hstore[], hn extensions.hstore not null default 'a=>1', c extensions.citext, ca extensions.citext[], cn extensions.citext not null default 'Dflt', cd extensions.citext default 'x', l extensions.ltree, la extensions.ltree[], ln extensions.ltree not null, i extensions.isbn, ia extensions.isbn[], cu extensions.cube, gen text default extensions.uuid_generate_v4()::text);
+insert into app.t values ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'a=>1,b=>NULL', array['a=>1'::extensions.hstore], 'k=>v', 'Ci', '{A,b}', 'N', 'd', 'a.b', '{a.b,c}', 'x.y', '0-393-04002-X', '{0-393-04002-X}', '(1,2)', 'g');
+insert into app.t (id, ln, gen) values ('b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'z', 'g');
+create table app.k (c extensions.citext primary key, l extensions.ltree unique, v int); insert into app.k values ('Key', 'a.b', 1);

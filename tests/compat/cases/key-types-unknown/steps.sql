@@ -1,0 +1,3 @@
+insert into u.lsn values ('0/2', 2); update u.lsn set v = 3; update u.lsn set k = '0/5' where k = '0/1'; delete from u.lsn;
+insert into u.two values (2, '{[1,2)}', 1); update u.two set v = 3; update u.two set id = 5 where id = 1; update u.two set k = '{}' where id = 2; delete from u.two;
+insert into u.x8 values ('2', 1); update u.x8 set v = 2; delete from u.x8; insert into u.tq values ('b', 1); update u.tq set k = 'c' where k = 'b'; delete from u.tq; insert into u.pr values ('(2,y)', 1); update u.pr set v = 2; delete from u.pr; update u.nm set v = 2; update u.nm set i = 2; delete from u.nm; update u.iva set v = 2; delete from u.iva; update u.uq set a = '0/9'; delete from u.uq;

@@ -1,0 +1,2 @@
+insert into g.t (id, i, ia, b, ba, d, da, t, ts, tsa, z, za, tz, f, f8, fa, tr, dr, n, x, m) select id + 1, i, ia, b, ba, d, da, t, ts, tsa, z, za, tz, f, f8, fa, tr, dr, n, x, m from g.t; insert into g.t (id, i, z) values (5, '-1 mon', 'infinity'), (6, '0', '2024-07-01'), (7, '3 days', null), (8, '-00:00:01.5', null), (9, '1 day -00:00:01', null);
+update g.t set n = 2; delete from g.t where id = 1;
