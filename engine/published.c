@@ -23,7 +23,8 @@ struct published *published_read(PGconn *conn, const char *publication, const st
     for (size_t i = 0; i < tables->count; i++)
         buf_printf(&oids, "%s%u", i ? "," : "", tables->list[i].oid);
     buf_char(&oids, '}');
-    PGresult *rows = pg_query(conn, e, SQL_PUBLISHED_TABLES, 2, (const char *[]){oids.ptr, publication});
+    const char *sql = PQserverVersion(conn) < 150000 ? SQL_PUBLISHED_TABLES_13 : SQL_PUBLISHED_TABLES;
+    PGresult *rows = pg_query(conn, e, sql, 2, (const char *[]){oids.ptr, publication});
     buf_free(&oids);
     if (!rows)
         return NULL;
