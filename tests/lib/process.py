@@ -31,12 +31,17 @@ def wait_until(fn, timeout=30, what=None, every=0.05):
         time.sleep(every)
 
 
+given_ports = set()
+
+
 def free_port():
     """Below the ports that the system gives to outgoing connections: a server that is down for a while must find its own
-    free again, and a client that keeps trying to reach such a port may by chance connect from it to itself."""
+    free again, and a client that keeps trying to reach such a port may by chance connect from it to itself. None is given
+    twice: between here and a server's start it is free for all who look."""
     while True:
         port = random.randrange(10000, 32000)
-        if not port_taken(port):
+        if port not in given_ports and not port_taken(port):
+            given_ports.add(port)
             return port
 
 
