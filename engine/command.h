@@ -2,12 +2,20 @@
 #ifndef ENGINE_COMMAND_H
 #define ENGINE_COMMAND_H
 
+#include <string.h>
+
 #include "err.h"
 
 /* argv[0] is the command's name. Returns the process's exit status. */
 int command_serve(int argc, char **argv);
 int command_gateway(int argc, char **argv);
 int command_stream(int argc, char **argv);
+
+/* Every command's first argument may be one of these. */
+static inline bool command_asks_help(const char *arg)
+{
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
 
 /* Prints "walwire: text" to stderr and returns 1. */
 int command_fail(const struct err *e);

@@ -275,7 +275,7 @@ static bool wait_for_end(struct gateway *g, struct err *e)
 
 int command_gateway(int argc, char **argv)
 {
-    if (argc != 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (argc != 2 || command_asks_help(argv[1])) {
         fputs(help, argc != 2 ? stderr : stdout);
         return argc != 2 ? 2 : 0;
     }

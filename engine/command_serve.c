@@ -216,7 +216,7 @@ static void wait_for_end(struct server *s)
 
 int command_serve(int argc, char **argv)
 {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (argc < 2 || command_asks_help(argv[1])) {
         fputs(help, argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }

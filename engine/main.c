@@ -156,8 +156,7 @@ int command_wait_signal(int timeout_ms)
 
 int main(int argc, char **argv)
 {
-    const char *name =
-        argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? "help" : argv[1];
+    const char *name = argc < 2 || command_asks_help(argv[1]) ? "help" : argv[1];
     if (strcmp(name, "--version") == 0)
         name = "version";
     struct err e = {0};

@@ -1,6 +1,7 @@
 /* preflight.c - the steps of `walwire check`, their output, and the settings they are given. */
 #include "preflight.h"
 
+#include "command.h"
 #include "command_settings.h"
 #include "config_table.h"
 #include "kafka_client.h"
@@ -222,7 +223,7 @@ int preflight_main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--worker") == 0 && i + 1 < argc)
             worker = argv[++i];
-        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        else if (command_asks_help(argv[i]))
             help = true;
         else if (!target && argv[i][0] != '-')
             target = argv[i];

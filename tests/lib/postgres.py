@@ -143,6 +143,17 @@ class Postgres:
             raise RuntimeError(f"psql: {done.stderr.strip()}")
         return done.stdout.rstrip("\n")
 
+    def held(self, db, statement):
+        """A session that has run the statement in a transaction and keeps it open until it is ended."""
+        psql = subprocess.Popen([self.program("psql"), "-qAtX", "-d", self.conninfo(db)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                text=True)
+        at_exit(lambda: (psql.stdin.close(), psql.wait(10)))
+        psql.stdin.write(f"begin; {statement}; select 'held';\n")
+        psql.stdin.flush()
+        while psql.stdout.readline().strip() != "held":
+            assert psql.poll() is None, "the session has ended"
+        return psql
+
     def slot(self, name):
         """The slot's row as a dict of texts, or None."""
         row = self.psql("select active, confirmed_flush_lsn, restart_lsn, plugin, database "

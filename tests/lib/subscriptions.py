@@ -72,22 +72,22 @@ class Client:
 def started(ctx, setup, **settings):
     """An engine for browsers only, streaming a fresh database."""
     db = ctx.database(setup)
-    spec = ctx.connector(db, **settings)
-    engine = ctx.walwire(spec, kafka=False)
-    engine.wait_streaming(spec, ctx.postgres)
-    wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
-    return db, spec, engine
+    return db, *streaming(ctx, ctx.postgres, db, settings)
 
 
 def started_on(ctx, server, setup, **settings):
     """The same with a server of the test's own, in whose database `shop` the tables are."""
     server.psql("create database shop")
     server.psql(setup, "shop")
-    spec = ctx.connector("shop", server, **settings)
+    return streaming(ctx, server, "shop", settings)[1]
+
+
+def streaming(ctx, server, db, settings):
+    spec = ctx.connector(db, server, **settings)
     engine = ctx.walwire(spec, kafka=False)
     engine.wait_streaming(spec, server)
     wait_until(lambda: welcomes(engine), 10, "the stream to be open to clients")
-    return engine
+    return spec, engine
 
 
 def welcomes(engine):

@@ -156,11 +156,7 @@ def test_rows_that_break_off_are_no_whole_body(ctx):
 
 def test_a_locked_table_is_a_status(ctx):
     db, _, engine = started(ctx, ITEMS + "insert into items values (1, 0, 'a');")
-    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-    psql.stdin.write("begin; lock table items in access exclusive mode; select 'locked';\n")
-    psql.stdin.flush()
-    assert psql.stdout.readline() == "locked\n"
+    psql = ctx.postgres.held(db, "lock table items in access exclusive mode")
     status, headers, body = snapshot(engine, table="public.items")
     assert (status, body["code"], body["retry"]) == (503, "snapshot_failed", True) and headers["Retry-After"]
     psql.communicate("rollback;\n")
@@ -170,11 +166,7 @@ def test_a_locked_table_is_a_status(ctx):
 def test_rows_of_a_quiet_server_need_no_other_traffic(ctx):
     """A transaction that wrote and is still open leaves WAL behind that nobody flushes; the rows are more than what may wait."""
     db, _, engine = started(ctx, LARGE)
-    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-    psql.stdin.write("begin; insert into items values (0, 'open'); select 'written';\n")
-    psql.stdin.flush()
-    assert psql.stdout.readline() == "written\n"
+    psql = ctx.postgres.held(db, "insert into items values (0, 'open')")
     rows, place = rows_and_place(engine, table="public.items", columns="id")
     assert len(rows) == 40000
     rows, place = rows_and_place(engine, table="public.items")

@@ -93,18 +93,6 @@ def check_markers(lines):
         assert set(of_table[1:-1]) <= {"true"}, table
 
 
-def held(ctx, db, statement):
-    """A session that has run the statement in a transaction and keeps it open until it is ended."""
-    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-    at_exit(lambda: (psql.stdin.close(), psql.wait(10)))
-    psql.stdin.write(f"begin; {statement}; select 'held';\n")
-    psql.stdin.flush()
-    while psql.stdout.readline().strip() != "held":
-        assert psql.poll() is None, "the session has ended"
-    return psql
-
-
 def let_go(psql):
     psql.stdin.write("commit;\n\\q\n")
     psql.stdin.flush()
@@ -183,7 +171,7 @@ def test_writers_while_several_sessions_read(ctx):
 
 def test_a_killed_reader_starts_the_snapshot_again(ctx):
     db = ctx.database(WIDE + SLOW)
-    gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+    gate = ctx.postgres.held(db, "select pg_advisory_xact_lock(42)")
     spec = ctx.connector(db, **gated("slow"), **{"snapshot.max.threads": "3", "retriable.restart.connector.wait.ms": "100"})
     engine = ctx.walwire(spec, **SLIM)
     for pid in wait_until(lambda: waiting(ctx, db), 30, "a reader to wait"):
@@ -202,7 +190,7 @@ def test_a_stop_ends_readers_that_wait(ctx):
     """A stop does not wait for the lock that a reader waits for, and leaves no session behind; the next start reads all."""
     db = ctx.database(WIDE + SLOW)
     for threads in ("1", "3"):
-        gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+        gate = ctx.postgres.held(db, "select pg_advisory_xact_lock(42)")
         spec = ctx.connector(db, **gated("slow"), **{"snapshot.max.threads": threads})
         engine = ctx.walwire(spec, **SLIM)
         wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
@@ -224,7 +212,7 @@ def test_a_table_altered_before_it_is_read_is_read_as_it_is(ctx):
     db = ctx.database("create table a (id int primary key); insert into a values (1);"
                       "create table b (id int primary key, gone int); insert into b values (1, 1)")
     spec = ctx.connector(db, **gated("a"), **{"retriable.restart.connector.wait.ms": "100"})
-    gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+    gate = ctx.postgres.held(db, "select pg_advisory_xact_lock(42)")
     engine = ctx.walwire(spec, **SLIM)
     wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
     ctx.postgres.psql("alter table b drop column gone", db)
@@ -261,7 +249,7 @@ def test_shared_locks_keep_tables_as_they_are(ctx):
     db = ctx.database("create table a (id int primary key); insert into a values (1); create table b (id int primary key); insert into b values (1)")
     spec = ctx.connector(db, **gated("a"), **{"snapshot.locking.mode": "shared", "snapshot.lock.timeout.ms": "100",
                                                "snapshot.mode": "initial_only", "retriable.restart.connector.wait.ms": "100"})
-    altering, gate = held(ctx, db, "lock table b in access exclusive mode"), held(ctx, db, "select pg_advisory_xact_lock(42)")
+    altering, gate = ctx.postgres.held(db, "lock table b in access exclusive mode"), ctx.postgres.held(db, "select pg_advisory_xact_lock(42)")
     engine = ctx.walwire(spec, **SLIM)
     wait_until(lambda: "locking the snapshot's tables" in engine.log(), 20, "the lock to be given up")
     let_go(altering)
@@ -286,7 +274,7 @@ def test_a_table_that_is_written_anew_before_its_turn_is_not_empty(ctx):
         db = ctx.database("create table a (id int primary key); insert into a values (1); create table b (id int primary key, v int); "
                           "insert into b select i, i from generate_series(1, 3) i")
         spec = ctx.connector(db, **gated("a"), retriable__restart__connector__wait__ms="100")
-        gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+        gate = ctx.postgres.held(db, "select pg_advisory_xact_lock(42)")
         engine = ctx.walwire(spec, **SLIM)
         wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
         ctx.postgres.psql(change, db)
@@ -320,7 +308,7 @@ def test_delays_can_be_stopped(ctx):
 def test_a_table_that_comes_while_the_slot_waits_is_read(ctx):
     """Making the slot waits for running transactions. What they make lies before the stream, so the snapshot has it."""
     db = ctx.database("create table t (id int primary key); insert into t values (1)")
-    running = held(ctx, db, "create table late as select 7 as id")
+    running = ctx.postgres.held(db, "create table late as select 7 as id")
     spec = ctx.connector(db, **{"publication.autocreate.mode": "all_tables"})
     engine = ctx.walwire(spec, **SLIM)
     wait_until(lambda: "creating slot" in engine.log(), 20, "the slot to be waited for")
@@ -333,7 +321,7 @@ def test_a_table_that_comes_while_the_slot_waits_is_read(ctx):
 def test_a_snapshot_holds_up_no_other_slot(ctx):
     """Making a slot waits for all transactions that have a number: the snapshot's has none."""
     db = ctx.database(SLOW)
-    gate = held(ctx, db, "select pg_advisory_xact_lock(42)")
+    gate = ctx.postgres.held(db, "select pg_advisory_xact_lock(42)")
     engine = ctx.walwire(ctx.connector(db, **gated("slow"), **{"snapshot.mode": "initial_only"}), **SLIM)
     wait_until(lambda: waiting(ctx, db), 30, "a reader to wait")
     ctx.postgres.psql("set statement_timeout = '10s'; select pg_create_logical_replication_slot('beside', 'pgoutput', true)", db)

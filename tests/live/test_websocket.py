@@ -46,12 +46,8 @@ def test_rows_and_changes_meet_exactly_while_others_write(ctx):
 def test_a_transaction_still_open_at_the_snapshot_comes_as_changes(ctx):
     """Rows written before the subscription and committed after it, and a part that was undone."""
     db, _, engine = started(ctx, ITEMS + "insert into items values (1, 0, 'a'), (2, 0, 'b');")
-    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-    psql.stdin.write("begin; update items set v = 1 where id = 1; insert into items values (3, 0, 'c'); savepoint s; "
-                     "delete from items where id = 2; rollback to s; select 'written';\n")
-    psql.stdin.flush()
-    assert psql.stdout.readline() == "written\n"
+    psql = ctx.postgres.held(db, "update items set v = 1 where id = 1; insert into items values (3, 0, 'c'); savepoint s; "
+                             "delete from items where id = 2; rollback to s")
     client = Client(engine)
     told = client.subscribe(Told(1, snapshot=True))
     client.read(lambda: told.ready)
@@ -102,12 +98,7 @@ def test_rows_of_a_standby_and_changes_meet(ctx):
 
 def locked(ctx, db):
     """A session that keeps the table to itself until its standard input is closed."""
-    psql = subprocess.Popen([ctx.postgres.program("psql"), "-qAtX", "-d", ctx.postgres.conninfo(db)], stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, text=True)
-    psql.stdin.write("begin; lock table items in access exclusive mode; select 'locked';\n")
-    psql.stdin.flush()
-    assert psql.stdout.readline() == "locked\n"
-    return psql
+    return ctx.postgres.held(db, "lock table items in access exclusive mode")
 
 
 def readers(ctx, db, waiting=""):
